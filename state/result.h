@@ -58,10 +58,11 @@ class [[nodiscard]] Result {
   // REQUIRES: ok()
   T& value() & { assert(ok()); return std::get<0>(data_); }
   const T& value() const& { assert(ok()); return std::get<0>(data_); }
-  T&& value() && { assert(ok()); return std::get<0>(std::move(data_)); }
+  // By value: a reference into a temporary would not live as long as a range-for over it.
+  T value() && { assert(ok()); return std::get<0>(std::move(data_)); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
   // REQUIRES: !ok()

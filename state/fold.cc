@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fold: one small function for each kind of event. JOURNAL.md says what the payloads hold.
+#include <algorithm>
+
+#include "state/run_state.h"
+
+namespace vmferry {
+namespace {
+
+std::string Text(const Json& payload, const char* member) {
+  const auto found = payload.find(member);
+  return found != payload.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::int64_t Number(const Json& payload, const char* member) {
+  const auto found = payload.find(member);
+  return found != payload.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
+Json Member(const Json& payload, const char* member) {
+  const auto found = payload.find(member);
+  return found != payload.end() ? *found : Json();
+}
+
+void FoldCreated(RunState& run, ApplicationState* application, const Event& event) {
+  if (application) {
+    application->plan = Member(event.payload, "plan");
+    application->created_ms = event.at.wall_ms;
+    return;
+  }
+  run.wave = event.payload;
+  run.actor = event.actor;
+  run.created_ms = event.at.wall_ms;
+  for (const Json& name : Member(event.payload, "applications"))
+    if (name.is_string()) run.order.push_back(name.get<std::string>());
+}
+
+void FoldIntent(ApplicationState& application, StepState& step, const Event& event) {
+  const bool first = step.key.empty();
+  step.status = StepStatus::kStarted;
+  step.attempt = event.attempt;
+  step.effect = event.payload.value("effect", false);
+  step.intended = true;
+  step.since_ms = Number(event.payload, "since_ms");
+  step.deadline_ms = Number(event.payload, "deadline_ms");
+  step.error.reset();
+  application.touched = application.touched || step.effect;
+  if (!first) return;
+  step.key = Text(event.payload, "key");
+  step.before = Member(event.payload, "before");
+  step.first_intent_ms = event.at.wall_ms;
+  step.intent_seq = event.seq;
+}
+
+// The statuses an attempt's end leads to: of Apply or of Undo.
+struct Ends {
+  StepStatus done, retry, failed;
+};
+
+void FoldEnd(StepState& step, const Event& event, const Ends& ends) {
+  const std::string result = Text(event.payload, "result");
+  step.ended_ms = event.at.wall_ms;
+  step.attempt = std::max(step.attempt, event.attempt);
+  if (event.payload.contains("facts") && !event.payload["facts"].is_null()) step.facts = event.payload["facts"];
+  if (result == "done") {
+    step.status = ends.done;
+    step.error.reset();
+    return;
+  }
+  step.error = ErrorFromJson(Member(event.payload, "error"));
+  step.retry_at_ms = Number(event.payload, "retry_at_ms");
+  step.status = result == "retry" ? ends.retry : ends.failed;
+}
+
+void FoldUndoIntent(StepState& step, const Event& event) {
+  step.status = StepStatus::kUndoing;
+  step.undo_attempt = event.attempt;
+  step.since_ms = Number(event.payload, "since_ms");
+  step.deadline_ms = Number(event.payload, "deadline_ms");
+  step.error.reset();
+}
+
+void FoldUndoOutcome(StepState& step, const Event& event) {
+  const int attempt = step.attempt;  // an undo's attempts are counted apart
+  FoldEnd(step, event, {StepStatus::kUndone, StepStatus::kUndoing, StepStatus::kUndoFailed});
+  step.attempt = attempt;
+  if (step.status != StepStatus::kUndone) return;
+  ++step.generation;
+  step.key.clear();
+  step.before = step.handle = Json();
+}
+
+// A person mended the cause: failed steps are looked at again, and attempts count anew.
+void FoldResume(ApplicationState& application) {
+  application.stop_requested = false;
+  for (auto& [index, step] : application.steps) {
+    step.attempt = step.undo_attempt = 0;
+    step.retry_at_ms = 0;
+    if (step.status != StepStatus::kFailed) continue;
+    step.status = step.key.empty() ? StepStatus::kPending : StepStatus::kStarted;
+    step.error.reset();
+  }
+  if (application.activity == Activity::kNeedsOperator || application.activity == Activity::kHolding ||
+      application.activity == Activity::kRollbackBlocked)
+    application.activity = application.returns_to;
+}
+
+void FoldDecision(ApplicationState& application, const Event& event) {
+  const std::string kind = Text(event.payload, "kind");
+  application.reason = Text(event.payload, "reason");
+  if (kind == "rollback") {
+    application.rollback_requested = true;
+    application.activity = Activity::kRollingBack;
+  } else if (kind == "commit") {
+    application.commit_requested = true;
+  } else if (kind == "stop") {
+    application.stop_requested = true;
+  } else if (kind == "resume") {
+    FoldResume(application);
+  }
+}
+
+void FoldHold(ApplicationState& application, const Event& event) {
+  const auto activity = ActivityFromName(Text(event.payload, "activity"));
+  if (!activity) return;
+  const bool rolling_back = application.activity == Activity::kRollingBack;
+  application.returns_to = rolling_back ? Activity::kRollingBack : Activity::kWorking;
+  application.activity = *activity;
+  application.reason = Text(event.payload, "why");
+}
+
+void FoldPhase(ApplicationState& application, const Event& event) {
+  const auto phase = PhaseFromName(Text(event.payload, "phase"));
+  if (!phase) return;
+  application.phase = *phase;
+  application.entered_phase_ms = event.at.wall_ms;
+  if (const std::string reason = Text(event.payload, "reason"); !reason.empty()) application.reason = reason;
+  if (IsEnding(*phase)) application.activity = Activity::kWorking;
+}
+
+void FoldStep(ApplicationState& application, const Event& event) {
+  StepState& step = application.steps[event.step];
+  switch (event.kind) {
+    case EventKind::kFound:
+      step.status = StepStatus::kFound;
+      step.facts = Member(event.payload, "evidence");
+      step.ended_ms = event.at.wall_ms;
+      break;
+    case EventKind::kIntent: FoldIntent(application, step, event); break;
+    case EventKind::kHandle: step.handle = Member(event.payload, "handle"); break;
+    case EventKind::kFacts: step.facts = Member(event.payload, "facts"); break;
+    case EventKind::kOutcome:
+      FoldEnd(step, event, {StepStatus::kDone, StepStatus::kRetrying, StepStatus::kFailed});
+      break;
+    case EventKind::kUndoIntent: FoldUndoIntent(step, event); break;
+    case EventKind::kUndoOutcome: FoldUndoOutcome(step, event); break;
+    default: break;
+  }
+}
+
+}  // namespace
+
+void Fold(RunState& run, const Event& event) {
+  if (event.application.empty()) {
+    if (event.kind == EventKind::kRunCreated) FoldCreated(run, nullptr, event);
+    return;
+  }
+  ApplicationState& application = run.applications[event.application];
+  application.application = event.application;
+  application.updated_ms = event.at.wall_ms;
+  application.last_seq = event.seq;
+  if (event.step >= 0) return FoldStep(application, event);
+  switch (event.kind) {
+    case EventKind::kRunCreated: FoldCreated(run, &application, event); break;
+    case EventKind::kDecision: FoldDecision(application, event); break;
+    case EventKind::kHold: FoldHold(application, event); break;
+    case EventKind::kRelease: application.activity = application.returns_to; break;
+    case EventKind::kPhase: FoldPhase(application, event); break;
+    default: break;
+  }
+}
+
+RunState FoldAll(const std::string& run, const std::vector<Event>& events) {
+  RunState state;
+  state.run = run;
+  for (const Event& event : events) Fold(state, event);
+  return state;
+}
+
+}  // namespace vmferry

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RunState: what the events of a run add up to. Fold is pure; status, recovery, audit and the live run use it alike.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/event.h"
+
+namespace vmferry {
+
+// Where an application is on its way. kCommit is the work of committing; the last three are endings.
+enum class Phase { kPlanned, kPreChecks, kConversion, kCutover, kPostChecks, kSoak, kCommit, kCommitted, kAborted,
+                   kRolledBack };
+std::string_view Name(Phase phase);  // "planned", "pre-checks", ..., "rolled back"
+std::optional<Phase> PhaseFromName(std::string_view name);
+bool IsEnding(Phase phase);
+
+// What it is doing there.
+enum class Activity { kWorking, kHolding, kPaused, kRollingBack, kRollbackBlocked, kNeedsOperator };
+std::string_view Name(Activity activity);  // "working", "holding", ..., "needs operator"
+std::optional<Activity> ActivityFromName(std::string_view name);
+
+enum class StepStatus {
+  kPending,    // nothing journaled (or undone, and the generation rose)
+  kFound,      // the goal was true before we came
+  kStarted,    // intent without outcome: running, or in doubt after a crash
+  kRetrying,   // an attempt failed without effect; the next may start at retry_at_ms
+  kDone,
+  kFailed,
+  kUndoing,    // undo intent without outcome
+  kUndone,
+  kUndoFailed,
+};
+std::string_view Name(StepStatus status);
+
+struct StepState {
+  StepStatus status = StepStatus::kPending;
+  bool effect = false;      // the intent said that it may change something outside
+  bool intended = false;    // an intent was journaled, in whatever generation
+  int attempt = 0;          // attempts so far
+  int undo_attempt = 0;     // undo attempts so far
+  int generation = 0;       // undos so far
+  std::string key;          // idempotency key of the current generation
+  Json before;              // before-image of the first attempt of this generation
+  Json handle;              // latest handle
+  Json facts;               // latest facts or outcome
+  std::optional<Error> error;
+  std::int64_t first_intent_ms = 0;  // wall time of the generation's first intent
+  std::int64_t since_ms = 0;         // wall time from which the deadline and `elapsed` count: a resume counts anew
+  std::int64_t ended_ms = 0;         // wall time of the latest outcome
+  std::int64_t deadline_ms = 0;      // wall time; 0: none
+  std::int64_t retry_at_ms = 0;      // wall time
+  std::int64_t intent_seq = 0;       // of the generation's first intent: undo runs in reverse of this
+};
+
+struct ApplicationState {
+  std::string application;
+  Phase phase = Phase::kPlanned;
+  Activity activity = Activity::kWorking;
+  Activity returns_to = Activity::kWorking;  // after a hold
+  bool touched = false;                      // an effect intent was journaled
+  bool commit_requested = false;
+  bool rollback_requested = false;
+  bool stop_requested = false;               // stop at the next safe point; cleared by a resume decision
+  std::string reason;                        // of the latest rollback, hold or ending
+  Json plan;                                 // as the first event holds it
+  std::map<int, StepState> steps;            // by index in the plan; absent: pending
+  std::int64_t created_ms = 0;
+  std::int64_t updated_ms = 0;
+  std::int64_t entered_phase_ms = 0;         // wall time of the latest phase event
+  std::int64_t last_seq = 0;
+};
+
+struct RunState {
+  std::string run;
+  Json wave;   // payload of the run's first event
+  std::string actor;
+  std::int64_t created_ms = 0;
+  std::map<std::string, ApplicationState> applications;
+  std::vector<std::string> order;  // applications in the order of the wave
+};
+
+// Applies one event. Unknown payload members are ignored; an event that cannot follow (an outcome without intent) is
+// tolerated by leaving the state as it was, since the journal, not the fold, is checked by Verify.
+void Fold(RunState& state, const Event& event);
+RunState FoldAll(const std::string& run, const std::vector<Event>& events);
+
+}  // namespace vmferry

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "state/sqlite_reader.h"
+
+#include <utility>
+
+#include "state/chain.h"
+#include "state/chain_verifier.h"
+#include "state/journal_schema.h"
+
+namespace vmferry {
+namespace {
+
+// Jumps from run to run in the index instead of reading every event.
+constexpr char kRuns[] = R"sql(
+  WITH RECURSIVE runs(run) AS (
+    SELECT min(run) FROM events
+    UNION ALL SELECT (SELECT min(run) FROM events WHERE run > runs.run) FROM runs WHERE runs.run IS NOT NULL)
+  SELECT run FROM runs WHERE run IS NOT NULL ORDER BY ifnull(
+    (SELECT seq FROM events WHERE events.run = runs.run AND application = '' AND chain_seq = 1),
+    (SELECT min(seq) FROM events WHERE events.run = runs.run)))sql";
+
+// A whole run is found by the index. Its tail (somebody watches) by seq: the index would give all of the run.
+constexpr char kReadRun[] =
+    "SELECT header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) AND seq > ?2 ORDER BY seq";
+constexpr char kReadTail[] = "SELECT header, payload FROM events WHERE +run = ?1 AND seq > ?2 ORDER BY seq";
+
+}  // namespace
+
+Status SqliteReader::Open() {
+  if (Status opened = connection_.Open(SqliteConnection::Mode::kReadOnly); !opened) return opened;
+  const Result<std::int64_t> version = connection_.SchemaVersion();
+  if (!version) return version.error();
+  if (*version == kJournalSchema) return Ok();
+  if (*version == 0)
+    return JournalError(ErrorKind::kNotFound, connection_.path(), "the journal holds nothing yet", "start a run first");
+  return JournalError(ErrorKind::kInvalid, connection_.path(), "the journal has an older schema",
+                      "open it once for writing (`vmferry resume`), which brings it up to date");
+}
+
+Result<std::vector<std::string>> SqliteReader::Runs() const {
+  const std::lock_guard lock(mutex_);
+  Statement statement(connection_, kRuns);
+  std::vector<std::string> runs;
+  const Status status = statement.ForEach([&]() -> Status {
+    runs.emplace_back(statement.Text(0));
+    return Ok();
+  });
+  if (!status) return status.error();
+  return runs;
+}
+
+Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64_t after) const {
+  const std::lock_guard lock(mutex_);
+  Statement statement(connection_, after <= 0 ? kReadRun : kReadTail);
+  statement.Bind(1, run).Bind(2, after);
+  std::vector<Event> events;
+  const Status status = statement.ForEach([&]() -> Status {
+    Result<Event> event = Decode(statement.Text(0), statement.Text(1));
+    if (!event)
+      return JournalError(ErrorKind::kCorrupt, connection_.path(), event.error().message,
+                          "`vmferry audit verify` shows what was changed");
+    events.push_back(*std::move(event));
+    return Ok();
+  });
+  if (!status) return status.error();
+  return events;
+}
+
+Result<std::vector<ChainReport>> SqliteReader::Verify(const std::string& run) const {
+  return Check(run, {});
+}
+
+Result<std::vector<ChainReport>> SqliteReader::VerifyAgainst(const std::vector<ChainReport>& anchors) const {
+  return Check("", anchors);
+}
+
+Result<std::vector<ChainReport>> SqliteReader::Check(const std::string& run,
+                                                     const std::vector<ChainReport>& anchors) const {
+  const std::lock_guard lock(mutex_);
+  const bool whole = run.empty();
+  // A whole journal is read by seq, so that a damaged index cannot hide events.
+  const std::string sql = std::string("SELECT ") + kRowColumns +
+                          (whole ? " FROM events NOT INDEXED ORDER BY seq"
+                                 : " FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq");
+  Statement statement(connection_, sql);
+  if (!whole) statement.Bind(1, run);
+  ChainVerifier verifier(whole ? ChainVerifier::Scope::kWholeJournal : ChainVerifier::Scope::kOneRun, anchors);
+  const Status status = statement.ForEach([&]() -> Status {
+    verifier.Add(RowOf(statement));
+    return Ok();
+  });
+  if (!status) return status.error();
+  return verifier.Finish();
+}
+
+}  // namespace vmferry

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "state/sqlite_journal.h"
+
+#include <gmock/gmock.h>
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "tests/state/journal_fixture.h"
+
+namespace {
+std::atomic<int> sync_calls = 0;
+}
+// SQLite calls these from its own library; the program's definitions come first, so that a test can count them.
+extern "C" int fdatasync(int fd) {
+  ++sync_calls;
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
+extern "C" int fsync(int fd) {
+  ++sync_calls;
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
+
+namespace vmferry {
+namespace {
+
+using testing::HasSubstr;
+
+unsigned ModeOf(const std::string& path) {
+  struct stat there {};
+  return stat(path.c_str(), &there) == 0 ? there.st_mode & 0777U : 0;
+}
+
+Event Large(const std::string& run, std::size_t bytes) {
+  return MakeEvent(run, "", EventKind::kFacts, Json{{"t", std::string(bytes, 'x')}});
+}
+
+class SqliteJournalTest : public testing::Test {
+ protected:
+  TempDirectory directory_;
+  const std::string path_ = directory_.File("sub/dir/journal.db");
+};
+
+TEST_F(SqliteJournalTest, OnlyTheOwnerMayReadWhatIsCreated) {
+  const auto journal = OpenOrFail(path_);
+  ASSERT_TRUE(journal->Append({MakeEvent("r", "")}));
+  for (const char* ending : {"", "-wal", "-shm", ".lock"}) EXPECT_EQ(ModeOf(path_ + ending), 0600u) << ending;
+  EXPECT_EQ(ModeOf(directory_.File("sub")), 0700u);
+  EXPECT_EQ(ModeOf(directory_.File("sub/dir")), 0700u);
+}
+
+TEST_F(SqliteJournalTest, ADirectoryThatIsThereKeepsItsMode) {
+  std::filesystem::create_directory(directory_.File("group"));
+  chmod(directory_.File("group").c_str(), 0770);
+  OpenOrFail(directory_.File("group/journal.db"));
+  EXPECT_EQ(ModeOf(directory_.File("group")), 0770u);
+}
+
+TEST_F(SqliteJournalTest, EveryAcknowledgementComesAfterASync) {
+  const auto journal = OpenOrFail(path_);
+  for (int i = 0; i < 10; ++i) {
+    const int before = sync_calls;
+    ASSERT_TRUE(journal->Append({MakeEvent("r", "")}));
+    EXPECT_GT(sync_calls, before);
+  }
+}
+
+TEST_F(SqliteJournalTest, EpochRisesWithEveryOpening) {
+  for (std::int64_t epoch = 1; epoch <= 3; ++epoch) {
+    const auto journal = OpenOrFail(path_);
+    EXPECT_EQ(journal->Append({MakeEvent("r", "")})->at(0).epoch, epoch);
+  }
+  { OpenOrFail(path_); }  // an engine that wrote nothing was one too
+  EXPECT_EQ(OpenOrFail(path_)->Append({MakeEvent("r", "")})->at(0).epoch, 5);
+}
+
+TEST_F(SqliteJournalTest, ChainsGoOnAfterOpeningAgain) {
+  { ASSERT_TRUE(OpenOrFail(path_)->Append(RunCreated("r", {"a", "b"}))); }
+  const auto journal = OpenOrFail(path_);
+  const auto stored = journal->Append({MakeEvent("r", "b")});
+  EXPECT_EQ(stored->at(0).seq, 4);
+  EXPECT_EQ(stored->at(0).chain_seq, 2);
+  EXPECT_EQ(Problems(journal->Verify("")), "");
+}
+
+TEST_F(SqliteJournalTest, ReaderWorksWithAnEngineAndWithoutOne) {
+  {
+    const auto journal = OpenOrFail(path_);
+    ASSERT_TRUE(journal->Append({MakeEvent("r", "")}));
+    const auto beside = OpenJournalReader(path_);
+    ASSERT_TRUE(beside) << Describe(beside.error());
+    EXPECT_EQ((*beside)->Read("r")->size(), 1u);
+    ASSERT_TRUE(journal->Append({MakeEvent("r", "")}));
+    EXPECT_EQ((*beside)->Read("r")->size(), 2u);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path_ + "-wal")) << "closed cleanly";
+  const auto alone = OpenJournalReader(path_);
+  ASSERT_TRUE(alone) << Describe(alone.error());
+  EXPECT_EQ((*alone)->Read("r")->size(), 2u);
+  EXPECT_EQ(*(*alone)->Runs(), std::vector<std::string>{"r"});
+}
+
+TEST_F(SqliteJournalTest, ReaderDuringWritingSeesWholeAppendsOnly) {
+  const auto journal = OpenOrFail(path_);
+  ASSERT_TRUE(journal->Append(RunCreated("r", {"a"})));
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    while (!stop && journal->Append({MakeEvent("r", "a"), MakeEvent("r", ""), MakeEvent("r", "a")})) {
+    }
+  });
+  const auto reader = OpenJournalReader(path_);
+  std::size_t last = 0;
+  for (int i = 0; i < 30 || last < 100; ++i) {
+    const auto events = (*reader)->Read("r");
+    ASSERT_TRUE(events) << Describe(events.error());
+    EXPECT_EQ((events->size() - 2) % 3, 0u);
+    EXPECT_GE(events->size(), last);
+    last = events->size();
+    EXPECT_EQ(Problems((*reader)->Verify("")), "");
+  }
+  stop = true;
+  writer.join();
+}
+
+TEST_F(SqliteJournalTest, ReaderOfAMissingJournalSaysWhatToDo) {
+  const auto reader = OpenJournalReader(directory_.File("none.db"));
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().kind, ErrorKind::kNotFound);
+  EXPECT_THAT(reader.error().advice, HasSubstr("start a run first"));
+  EXPECT_FALSE(std::filesystem::exists(directory_.File("none.db"))) << "reading creates nothing";
+}
+
+TEST_F(SqliteJournalTest, ReaderInADirectoryThatIsNotWritableIsToldWhy) {
+  { ASSERT_TRUE(OpenOrFail(path_)->Append({MakeEvent("r", "")})); }
+  chmod(path_.c_str(), 0644);
+  for (const char* name : {"", "sub", "sub/dir"}) chmod(directory_.File(name).c_str(), 0555);
+  const pid_t child = fork();
+  if (child == 0) {  // root may write anywhere, so become nobody
+    if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setgid(65534) != 0 || setuid(65534) != 0)) _exit(9);
+    const auto reader = OpenJournalReader(path_);
+    if (reader) _exit(1);
+    _exit(reader.error().advice.find("its directory is not writable") != std::string::npos ? 0 : 2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  for (const char* name : {"", "sub", "sub/dir"}) chmod(directory_.File(name).c_str(), 0700);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(SqliteJournalTest, ANewerSchemaIsRefused) {
+  { OpenOrFail(path_); }
+  ASSERT_EQ(RunSql(path_, "PRAGMA user_version = 7"), "");
+  const auto writer = OpenSqliteJournal(path_, SystemClock());
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(writer.error().message, "was written by a newer vmferry (schema 7, this one knows schemas up to 1)");
+  const auto reader = OpenJournalReader(path_);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().message, writer.error().message);
+}
+
+TEST_F(SqliteJournalTest, AFileThatIsNoJournalIsRefusedAndLeftAlone) {
+  std::filesystem::create_directories(directory_.File("sub/dir"));
+  ASSERT_EQ(RunSql(path_, "CREATE TABLE mine (x)"), "");
+  EXPECT_THAT(OpenSqliteJournal(path_, SystemClock()).error().message, HasSubstr("no journal of vmferry"));
+  EXPECT_EQ(RunSql(path_, "SELECT * FROM mine"), "");
+
+  const std::string text = directory_.File("notes.txt");
+  std::ofstream(text) << std::string(5000, 'n');
+  EXPECT_EQ(OpenSqliteJournal(text, SystemClock()).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(std::filesystem::file_size(text), 5000u);
+
+  const std::string folder = directory_.File("folder");
+  std::filesystem::create_directory(folder);
+  EXPECT_EQ(OpenSqliteJournal(folder, SystemClock()).error().kind, ErrorKind::kInvalid);
+}
+
+TEST_F(SqliteJournalTest, AnEmptyFileLeftByACrashBecomesAJournal) {
+  std::filesystem::create_directories(directory_.File("sub/dir"));
+  std::ofstream(path_).flush();
+  EXPECT_EQ(OpenJournalReader(path_).error().kind, ErrorKind::kNotFound);
+  EXPECT_TRUE(OpenOrFail(path_)->Append({MakeEvent("r", "")}));
+}
+
+// journal_v1.sql is a journal as schema 1 was written on the day it was made. It must verify and go on for ever.
+TEST_F(SqliteJournalTest, AJournalOfSchema1IsReadVerifiedAndContinued) {
+  std::ifstream file(std::string(VMFERRY_SOURCE_DIR) + "/tests/state/journal_v1.sql");
+  std::ostringstream sql;
+  sql << file.rdbuf();
+  std::filesystem::create_directories(directory_.File("sub/dir"));
+  ASSERT_EQ(RunSql(path_, sql.str()), "");
+  const auto journal = OpenOrFail(path_);
+  const auto reports = journal->Verify("");
+  EXPECT_EQ(Problems(reports), "");
+  ASSERT_EQ(reports->size(), 2u);
+  EXPECT_EQ(reports->at(1).events, 3);
+  EXPECT_EQ(reports->at(1).head, "0d63a9e23166aeb17936fd600137906e206794f685faecd277365f965b156499");
+  const auto events = journal->Read("r-20260301-7f3a9c");
+  ASSERT_EQ(events->size(), 4u);
+  EXPECT_EQ(events->at(3).kind, EventKind::kOutcome);
+  EXPECT_EQ(events->at(3).payload["facts"]["power"], "off");
+  EXPECT_EQ(journal->Append({MakeEvent("r-20260301-7f3a9c", "shop")})->at(0).chain_seq, 4);
+  EXPECT_EQ(Problems(journal->VerifyAgainst(*reports)), "");
+}
+
+TEST_F(SqliteJournalTest, ADiskThatIsFullEndsAppendingButNotReading) {
+  {
+    const auto journal = OpenOrFail(path_, {.lock = nullptr, .limits = {}, .max_pages = 60});
+    ASSERT_TRUE(journal->Append({MakeEvent("r", "")}));
+    const auto failed = journal->Append({Large("r", 1000), Large("r", 400000)});
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().kind, ErrorKind::kUnavailable);
+    EXPECT_THAT(Describe(failed.error()), HasSubstr("disk full"));
+    EXPECT_THAT(failed.error().advice, HasSubstr("free space"));
+    const auto refused = journal->Append({MakeEvent("r", "")});
+    ASSERT_FALSE(refused) << "a small one would fit, but its predecessor is lost";
+    EXPECT_THAT(refused.error().message, HasSubstr("refuses further events since an append failed"));
+    EXPECT_EQ(journal->Read("r")->size(), 1u) << "all of an append or nothing";
+    EXPECT_EQ(Problems(journal->Verify("")), "");
+  }
+  const auto again = OpenOrFail(path_);
+  EXPECT_EQ(again->Append({MakeEvent("r", "")})->at(0).seq, 2);
+  EXPECT_EQ(Problems(again->Verify("")), "");
+}
+
+// A write that the kernel refuses: the child may not make any file larger than 256 KiB.
+TEST_F(SqliteJournalTest, AnIoErrorEndsAppendingButNotReading) {
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{256 << 10, 256 << 10};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const auto journal = OpenOrFail(path_);
+    std::size_t stored = 0;
+    Result<std::vector<Event>> result = journal->Append({Large("r", 10000)});
+    for (; result; result = journal->Append({Large("r", 10000)})) ++stored;
+    if (stored == 0 || result.error().kind != ErrorKind::kUnknownOutcome) _exit(1);
+    if (journal->Append({MakeEvent("r", "")})) _exit(2);
+    if (journal->Read("r")->size() != stored) _exit(3);
+    _exit(Problems(journal->Verify("")).empty() ? 0 : 4);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_TRUE(OpenOrFail(path_)->Append({MakeEvent("r", "")}));
+}
+
+TEST_F(SqliteJournalTest, AReadOnlyFileIsRefusedWithAdvice) {
+  { OpenOrFail(path_); }
+  const pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0) {
+      for (const char* name : {"", "sub", "sub/dir", "sub/dir/journal.db.lock"})
+        if (chown(directory_.File(name).c_str(), 65534, 65534) != 0) _exit(9);
+      if (setgroups(0, nullptr) != 0 || setgid(65534) != 0 || setuid(65534) != 0) _exit(9);
+    } else {
+      chmod(path_.c_str(), 0400);
+    }
+    const auto journal = OpenSqliteJournal(path_, SystemClock());
+    if (journal) _exit(1);
+    _exit(journal.error().kind == ErrorKind::kDenied ? 0 : 2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace vmferry
