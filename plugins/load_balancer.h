@@ -19,7 +19,7 @@ struct LbServer {
   std::string name;
   std::string address;  // "127.0.0.1:8081"
   std::string state;    // administrative: "ready", "drain", "maint"
-  std::string health;   // operational: "up", "down", "no check"
+  std::string health;   // operational: "up", "down", "no check"; "checking": gets traffic, not confirmed by a check yet
   int weight = 0;
   int sessions = 0;  // open now, over all instances
 };
@@ -28,6 +28,7 @@ struct LbFacts {
   std::vector<LbServer> servers;  // state and health are the worst over the instances
   std::vector<std::string> instances;
   std::vector<std::string> differences;  // "lb2: web1 is ready, elsewhere maint"; empty if all agree
+  std::string persist = "";  // how states survive a reload, in words: "state file /a/b", "not persisted: ..."
 };
 struct SetServerRequest {
   std::string pool;
@@ -38,7 +39,7 @@ struct SetServerRequest {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbQuery, pool)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbServer, name, address, state, health, weight, sessions)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbFacts, pool, servers, instances, differences)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbFacts, pool, servers, instances, differences, persist)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SetServerRequest, pool, server, state, weight)
 
 namespace load_balancer {

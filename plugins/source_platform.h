@@ -34,6 +34,7 @@ struct DiskFacts {
   int unit = 0;                 // unit on the controller
   std::string mode;             // "persistent", "independent_persistent", ...
   bool raw_device_mapping = false;
+  bool shared = false;          // other VMs may have it open: sharing mode multi-writer, or a shared controller bus
 };
 
 struct NicFacts {
@@ -156,7 +157,7 @@ struct OpenDiskReply {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PlatformFacts, product, api_version, user)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VmQuery, vm)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DiskFacts, id, label, path, capacity_bytes, controller, bus, unit, mode,
-                                                raw_device_mapping)
+                                                raw_device_mapping, shared)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NicFacts, id, label, adapter, mac, network, connected, start_connected)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VmFacts, id, instance_uuid, bios_uuid, name, path, host, power,
                                                 change_version, claim, migrated, fence, tools, firmware, secure_boot,

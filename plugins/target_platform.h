@@ -49,6 +49,7 @@ struct DomainFacts {
   std::string key;    // our key in the metadata; empty if not ours
   std::vector<DomainDisk> disks;
   std::vector<std::string> macs;
+  bool merging = false;  // MergeOverlays has begun and left something to do, if only to clean up: call it again
 };
 
 struct VolumeQuery {
@@ -155,7 +156,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TargetFacts, product, host, cpus
                                                 domain_types, firmwares, pools, networks)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainQuery, domain)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainDisk, target, volume, format, backing)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainFacts, exists, uuid, state, key, disks, macs)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainFacts, exists, uuid, state, key, disks, macs, merging)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VolumeQuery, pool, volume)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VolumeFacts, exists, path, format, capacity_bytes, allocation_bytes,
                                                 backing, seal)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/registry.h"
+
+#include <algorithm>
+
+#include "plugins/fake/fake.h"
+#include "plugins/haproxy/haproxy.h"
+#include "plugins/http/http_probe.h"
+#include "plugins/libvirt/libvirt_plugin.h"
+#include "plugins/vsphere/vsphere.h"
+
+namespace vmferry {
+
+const std::vector<PluginKind>& AllPluginKinds() {
+  // The one explicit list, by role: source, target, load balancer, probe, and the in-memory world with all of them.
+  static const std::vector<PluginKind> kinds{VsphereKind(), LibvirtKind(), HaproxyKind(), HttpKind(), FakeKind()};
+  return kinds;
+}
+
+const PluginKind* FindPluginKind(std::string_view name) {
+  const std::vector<PluginKind>& kinds = AllPluginKinds();
+  const auto found =
+      std::find_if(kinds.begin(), kinds.end(), [&](const PluginKind& kind) { return kind.name == name; });
+  return found == kinds.end() ? nullptr : &*found;
+}
+
+}  // namespace vmferry
