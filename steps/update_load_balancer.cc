@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// update_load_balancer: the target gets the traffic. Its server becomes ready once the load balancer finds it healthy;
+// the source's server stays out of service, and comes back only by the undo of quiesce_application, which is after the
+// target is off and the source is healthy (the traffic rule).
+#include <string>
+
+#include "steps/catalogue.h"
+#include "steps/parameters.h"
+#include "steps/traffic.h"
+
+namespace vmferry {
+namespace {
+
+StepSpec MakeSpec() {
+  StepSpec spec;
+  spec.name = "update_load_balancer";
+  spec.purpose = "Sends the application's traffic to the target.";
+  spec.effect = true;
+  spec.moves_traffic = true;
+  spec.deadline = std::chrono::minutes(5);
+  spec.parameters = {
+      Service("loadBalancer", "load_balancer", true, "the service that sends traffic to the application"),
+      Required("pool", ParameterType::kText, "the load balancer's pool (HAProxy: backend) of the application"),
+      Required("targetServer", ParameterType::kText, "the pool's server that is the target"),
+      Optional("sourceServer", ParameterType::kText, "",
+               "the pool's server that is the source; must be out of service"),
+      Optional("weight", ParameterType::kInteger, "", "weight of the target's server; absent: as it is"),
+  };
+  spec.reads = "states and health of the pool's servers";
+  spec.changes = "state (and weight) of the target's server on the load balancer";
+  spec.undo = "takes the target's server out of service, as it was; the source's server is not touched";
+  spec.example =
+      "cutoverSteps:\n  - update_load_balancer:\n      loadBalancer: edge\n      pool: shop\n      targetServer: kvm\n"
+      "      sourceServer: vmware\n";
+  return spec;
+}
+
+Result<Place> TargetPlace(const StepContext& context) {
+  const Result<std::optional<Place>> place = PlaceOf(context, "targetServer", false);
+  if (!place) return place.error();
+  if (*place) return **place;
+  return Error{ErrorKind::kInvalid, "vmferry", "", "the step names no load balancer",
+               "add the parameter `loadBalancer` in the runbook or the site file"};
+}
+
+// kConflict unless the source's server, if one is named, is out of service on every instance.
+Status RequireSourceOut(const StepContext& context) {
+  const Result<std::optional<Place>> place = PlaceOf(context, "sourceServer", true);
+  if (!place) return place.error();
+  if (!*place) return Ok();
+  const Result<PlacedServer> server = ReadServer(context, **place);
+  if (!server) return server.error();
+  if (server->facts.state == "maint" && server->agreed) return Ok();
+  return PlaceError(**place, ErrorKind::kConflict,
+                    "the source's server is not out of service but " + server->facts.state +
+                        (server->agreed ? "" : ", and the instances differ"),
+                    "give quiesce_application the same loadBalancer, pool and sourceServer");
+}
+
+int WeightOf(const StepContext& context) {
+  return static_cast<int>(IntegerOf(context.parameters, "weight", -1));
+}
+
+class UpdateLoadBalancerStep final : public Step {
+ public:
+  const StepSpec& spec() const override {
+    static const StepSpec spec = MakeSpec();
+    return spec;
+  }
+
+  Result<Observation> Observe(const StepContext& context) const override {
+    const Result<Place> place = TargetPlace(context);
+    if (!place) return place.error();
+    const Result<PlacedServer> server = ReadServer(context, *place);
+    if (!server) return server.error();
+    Observation observation;
+    observation.before = {{"traffic", ServerImage(server->facts)}};
+    observation.evidence = Facts(*place, server->facts);
+    const bool healthy = server->facts.health == "up" || server->facts.health == "no check";
+    const bool weighted = WeightOf(context) < 0 || WeightOf(context) == server->facts.weight;
+    if (server->facts.state == "ready" && healthy && weighted && RequireSourceOut(context))
+      observation.verdict = Verdict::kDone;
+    else if (server->facts.state == "drain")
+      observation.verdict = Verdict::kPartial;
+    return observation;
+  }
+
+  Result<Progress> Apply(const StepContext& context) const override {
+    const Result<Place> place = TargetPlace(context);
+    if (!place) return place.error();
+    const Status source_out = RequireSourceOut(context);
+    if (!source_out) return source_out.error();
+    Result<Pending> served = PutInService(context, *place, WeightOf(context), true);
+    if (!served) return served.error();
+    if (*served) return **served;
+    const Result<PlacedServer> server = ReadServer(context, *place);
+    if (!server) return server.error();
+    return Progress::Done(Facts(*place, server->facts));
+  }
+
+  // A server that was ready before is put into maintenance all the same: its machine is about to be stopped.
+  Result<Progress> Undo(const StepContext& context) const override {
+    const Result<Place> place = TargetPlace(context);
+    if (!place) return place.error();
+    const Json& before = Member(context.before, "traffic");
+    const std::string was = TextOf(before, "state", "maint");
+    const std::string state = was == "ready" ? "maint" : was;
+    const auto weight = static_cast<int>(IntegerOf(before, "weight", -1));
+    const Result<PlacedServer> server = ReadServer(context, *place);
+    if (!server) return server.error();
+    if (server->facts.state != state || !server->agreed || (weight >= 0 && server->facts.weight != weight)) {
+      const Status set = SetServer(context, *place, state, weight);
+      if (!set) return set.error();
+    }
+    return Progress::Done({{"pool", place->pool}, {"server", place->server}, {"state", state}});
+  }
+
+  Result<Forecast> Predict(const StepContext& context) const override {
+    Forecast forecast;
+    const Result<Place> place = TargetPlace(context);
+    const Result<PlacedServer> server = place ? ReadServer(context, *place) : Result<PlacedServer>(place.error());
+    const Result<std::optional<Place>> source = PlaceOf(context, "sourceServer", true);
+    if (!server) forecast.problems.push_back(server.error());
+    if (!source) forecast.problems.push_back(source.error());
+    if (source && *source)
+      if (const auto there = ReadServer(context, **source); !there) forecast.problems.push_back(there.error());
+    if (!server) return forecast;
+    const LbServer& facts = server->facts;
+    const std::string name = place->pool + "/" + facts.name;
+    forecast.will = "make server " + name + " (" + facts.address + ", now " + facts.state + ", " + facts.health +
+                    ") ready once it is healthy";
+    forecast.undo = "server " + name + " out of service (" + (facts.state == "ready" ? "maint" : facts.state) + ")";
+    if (facts.state == "ready")
+      forecast.problems.push_back(
+          PlaceError(*place, ErrorKind::kConflict,
+                     "the target's server is ready already: it would get traffic as soon as the target runs",
+                     "put it into maintenance before the run"));
+    if (facts.weight == 0 && WeightOf(context) < 0)
+      forecast.problems.push_back(PlaceError(*place, ErrorKind::kInvalid,
+                                             "its weight is 0: it would get no traffic even when ready",
+                                             "set the parameter `weight`"));
+    return forecast;
+  }
+
+ private:
+  static Json Facts(const Place& place, const LbServer& server) {
+    return {{"pool", place.pool},    {"server", server.name},   {"address", server.address},
+            {"state", server.state}, {"weight", server.weight}, {"health", server.health}};
+  }
+};
+
+}  // namespace
+
+const Step& UpdateLoadBalancer() {
+  static const UpdateLoadBalancerStep step;
+  return step;
+}
+
+}  // namespace vmferry

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the pre-checks and the smoke test refuse, one reason at a time.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "stage.h"
+
+namespace vmferry {
+namespace {
+
+using testing::HasSubstr;
+
+// Changes the world or the site, and says what the error must then be.
+struct Refusal {
+  std::string name;
+  std::string step;
+  ErrorKind kind;
+  std::string message;
+  std::string advice;
+  std::function<void(Stage&)> arrange;
+};
+
+FakeVm& Web1(WorldData& world) {
+  return *FindVmByPath(world, "/DC0/vm/web1");
+}
+
+Refusal OfVm(std::string name, ErrorKind kind, std::string message, std::string advice,
+             std::function<void(FakeVm&)> change) {
+  return {std::move(name),
+          "vm_exists",
+          kind,
+          std::move(message),
+          std::move(advice),
+          [change = std::move(change)](Stage& stage) { stage.Change([&](WorldData& world) { change(Web1(world)); }); }};
+}
+
+std::vector<Refusal> VmRefusals() {
+  const ErrorKind invalid = ErrorKind::kInvalid;
+  const ErrorKind conflict = ErrorKind::kConflict;
+  return {
+      OfVm("Snapshots", invalid, "it has snapshots: before update", "consolidate",
+           [](FakeVm& vm) {
+             vm.snapshots = {{"s1", "before update", ""}};
+           }),
+      OfVm("Suspended", invalid, "it is suspended", "resume", [](FakeVm& vm) { vm.facts.power = "suspended"; }),
+      OfVm("PowerNotKnown", invalid, "its power state is not known", "host",
+           [](FakeVm& vm) { vm.facts.power = "odd"; }),
+      OfVm("Tpm", invalid, "virtual TPM", "TPM off", [](FakeVm& vm) { vm.facts.tpm = true; }),
+      OfVm("NoDisks", invalid, "it has no disks", "nothing to move", [](FakeVm& vm) { vm.disks.clear(); }),
+      OfVm("RawDeviceMapping", invalid, "Hard disk 1 is a raw device mapping", "VMDK",
+           [](FakeVm& vm) { vm.disks[0].facts.raw_device_mapping = true; }),
+      OfVm("IndependentDisk", invalid, "Hard disk 2 is independent (independent_persistent)", "dependent",
+           [](FakeVm& vm) { vm.disks[1].facts.mode = "independent_persistent"; }),
+      OfVm("SharedDisk", invalid, "Hard disk 1 is shared", "shared disks",
+           [](FakeVm& vm) { vm.disks[0].facts.shared = true; }),
+      OfVm("DiskOfSizeZero", invalid, "Hard disk 1 has size zero", "[datastore1]",
+           [](FakeVm& vm) { vm.disks[0].facts.capacity_bytes = 0; }),
+      OfVm("DiskNotOnADatastore", invalid, "Hard disk 1 is not on a datastore", "move the disk",
+           [](FakeVm& vm) { vm.disks[0].facts.path = "/vmfs/devices/x"; }),
+      OfVm("DatastoreNotMapped", invalid, "datastore other, which the site maps to no pool", "storage mapping",
+           [](FakeVm& vm) { vm.disks[0].facts.path = "[other] web1/web1.vmdk"; }),
+      OfVm("NetworkNotMapped", invalid, "network DMZ, which the site maps to no network", "network mapping",
+           [](FakeVm& vm) { vm.facts.nics[0].network = "DMZ"; }),
+      OfVm("ClaimedByAnotherRun", conflict, "claimed by run r-other (r-other/shop/web1)", "vmferry status r-other",
+           [](FakeVm& vm) { vm.facts.claim = "r-other/shop/web1"; }),
+      OfVm("AlreadyMigrated", conflict, "already migrated (r-old shop-web1 on kvm)", "vmferry audit show r-old",
+           [](FakeVm& vm) { vm.facts.migrated = "r-old shop-web1 on kvm"; }),
+      {"Missing", "vm_exists", ErrorKind::kNotFound, "", "",
+       [](Stage& stage) { stage.application.workloads[0].vm = "/DC0/vm/gone"; }},
+      {"NameTwice", "vm_exists", conflict, "", "",
+       [](Stage& stage) {
+         stage.Change([](WorldData& world) {
+           FakeVm twin = Web1(world);
+           twin.facts.path = "/DC0/vm/Team-B/web1";
+           world.vms.push_back(twin);
+         });
+         stage.application.workloads[0].vm = "web1";
+       }},
+  };
+}
+
+std::vector<Refusal> TargetRefusals() {
+  const ErrorKind invalid = ErrorKind::kInvalid;
+  const auto world = [](std::function<void(WorldData&)> change) {
+    return [change = std::move(change)](Stage& stage) { stage.Change(change); };
+  };
+  return {
+      {"PoolTooSmall", "target_capacity", invalid,
+       "not enough space: 32 MiB needed by the application, 31 MiB available", "free space",
+       world([](WorldData& w) { w.pools[0].capacity_bytes = 31 << 20; })},
+      {"NoSuchPool", "target_capacity", invalid, "the target has no such pool", "create it",
+       [](Stage& stage) { stage.application.storage["datastore1"] = "nowhere"; }},
+      {"NotEnoughMemory", "target_capacity", invalid, "512 MiB needed by the application, 511 MiB free", "free memory",
+       world([](WorldData& w) { w.host.memory_mib = 511; })},
+      {"NotEnoughCpus", "target_capacity", invalid, "the VM has 4 CPUs, the host 2", "fewer CPUs",
+       world([](WorldData& w) { w.host.cpus = 2, Web1(w).facts.cpus = 4; })},
+      {"NoFirmware", "target_capacity", invalid, "no firmware efi (usable: bios)", "OVMF",
+       world([](WorldData& w) { w.host.firmwares = {"bios"}, Web1(w).facts.firmware = "efi"; })},
+      {"NoDomainType", "target_capacity", invalid, "cannot run domains of type kvm (usable: qemu)", "domainType",
+       [](Stage& stage) { stage.application.domain_type = "kvm"; }},
+      {"NoNetwork", "target_capacity", invalid, "the target has no such network (known: lan)", "define it",
+       world([](WorldData& w) { w.host.networks = {"lan"}; })},
+      {"NameTaken", "target_name_free", ErrorKind::kConflict, "not made by vmferry", "another `domain`",
+       world([](WorldData& w) {
+         FakeDomain domain;
+         domain.spec.domain = "shop-web1";
+         w.domains.push_back(domain);
+       })},
+      {"NameTakenByAnotherRun", "target_name_free", ErrorKind::kConflict, "made by vmferry under key 0123456789ab",
+       "remove that domain", world([](WorldData& w) {
+         FakeDomain domain;
+         domain.spec.domain = "shop-web1";
+         domain.spec.key = "0123456789abcdef";
+         w.domains.push_back(domain);
+       })},
+      {"TwoWorkloadsOfOneName", "target_name_free", invalid, "workload db1 has the same domain name", "its own",
+       [](Stage& stage) { stage.application.workloads[1].domain = "shop-web1"; }},
+  };
+}
+
+class CheckRefuses : public testing::TestWithParam<Refusal> {};
+
+TEST_P(CheckRefuses, InOneClearErrorAndInTheForecast) {
+  Stage stage;
+  GetParam().arrange(stage);
+  const Step& step = *FindStep(GetParam().step);
+  const std::size_t history = stage.Look().history.size();
+  Life life = stage.LifeOf(step, "web1");
+  const Result<Progress> progress = stage.Round(step, life);
+  ASSERT_FALSE(progress);
+  const Error& error = progress.error();
+  EXPECT_EQ(error.kind, GetParam().kind) << Describe(error);
+  EXPECT_THAT(error.message, HasSubstr(GetParam().message));
+  EXPECT_THAT(error.advice, HasSubstr(GetParam().advice));
+  EXPECT_FALSE(error.system.empty());
+  EXPECT_FALSE(error.object.empty());
+  const Result<Forecast> forecast = stage.Predict(step, life);
+  ASSERT_TRUE(forecast);
+  ASSERT_FALSE(forecast->problems.empty());
+  EXPECT_EQ(Describe(forecast->problems.front()), Describe(error));
+  EXPECT_EQ(stage.Look().history.size(), history);
+}
+
+std::string NameOf(const testing::TestParamInfo<Refusal>& refusal) {
+  return refusal.param.name;
+}
+INSTANTIATE_TEST_SUITE_P(VmExists, CheckRefuses, testing::ValuesIn(VmRefusals()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Target, CheckRefuses, testing::ValuesIn(TargetRefusals()), NameOf);
+
+TEST(VmExists, TellsAllReasonsAtOnce) {
+  Stage stage;
+  stage.Change([](WorldData& world) {
+    Web1(world).facts.tpm = true;
+    Web1(world).snapshots = {{"s1", "old", ""}};
+  });
+  Life life = stage.LifeOf(*FindStep("vm_exists"), "web1");
+  const Result<Progress> progress = stage.Round(*FindStep("vm_exists"), life);
+  ASSERT_FALSE(progress);
+  EXPECT_EQ(progress.error().message, "it has snapshots: old; it has a virtual TPM, whose secrets cannot be moved");
+}
+
+TEST(VmExists, ReportsMissingGuestToolsInItsFacts) {
+  Stage stage;
+  stage.Change([](WorldData& world) { Web1(world).facts.tools = "not installed"; });
+  Life life = stage.LifeOf(*FindStep("vm_exists"), "web1");
+  const Result<Progress> progress = stage.Finish(*FindStep("vm_exists"), life);
+  ASSERT_TRUE(progress) << Describe(progress.error());
+  EXPECT_THAT(life.facts["warnings"].dump(), HasSubstr("guest tools are not installed"));
+}
+
+TEST(TargetCapacity, LeavesTheReserveFree) {
+  Stage stage;
+  stage.Change([](WorldData& world) { world.pools[0].capacity_bytes = 40 << 20; });
+  Life life = stage.LifeOf(*FindStep("target_capacity"), "web1");
+  life.parameters["reserve"] = 8 << 20;
+  ASSERT_TRUE(stage.Round(*FindStep("target_capacity"), life));
+  life.parameters["reserve"] = (8 << 20) + 1;
+  const Result<Progress> progress = stage.Round(*FindStep("target_capacity"), life);
+  ASSERT_FALSE(progress);
+  EXPECT_THAT(progress.error().message, HasSubstr("32 MiB needed by the application and 8 MiB reserved"));
+}
+
+TEST(TargetCapacity, RawNeedsRoomForOneCopyOnly) {
+  Stage stage;
+  stage.Change([](WorldData& world) { world.pools[0].capacity_bytes = 16 << 20; });
+  Life life = stage.LifeOf(*FindStep("target_capacity"), "db1");
+  EXPECT_FALSE(stage.Round(*FindStep("target_capacity"), life));
+  life.parameters["format"] = "raw";
+  EXPECT_TRUE(stage.Round(*FindStep("target_capacity"), life));
+}
+
+TEST(SmokeTest, GoesOnAskingAndSaysWhy) {
+  Stage stage;
+  stage.PlayUntil("smoke_test");
+  stage.Change([](WorldData& world) { world.guests["web1"].sick_on_target = true; });
+  const Step& step = *FindStep("smoke_test");
+  Life life = stage.LifeOf(step);
+  const Result<Progress> red = stage.Round(step, life);
+  ASSERT_TRUE(red) << Describe(red.error());
+  EXPECT_EQ(red->state, Progress::State::kNotYet);
+  EXPECT_THAT(red->meter.text, HasSubstr("http://web1.kvm.example/ is not healthy: status 503"));
+  stage.Change([](WorldData& world) { world.guests["web1"].sick_on_target = false; });
+  EXPECT_TRUE(stage.Finish(step, life));
+}
+
+TEST(SmokeTest, WantsSuccessesInARow) {
+  Stage stage;
+  stage.PlayUntil("smoke_test");
+  const Step& step = *FindStep("smoke_test");
+  Life life = stage.LifeOf(step);
+  ASSERT_EQ(stage.Round(step, life)->state, Progress::State::kNotYet);
+  EXPECT_EQ(life.facts["successes"], 1);
+  stage.Change([](WorldData& world) { world.guests["web1"].sick_on_target = true; });
+  ASSERT_EQ(stage.Round(step, life)->state, Progress::State::kNotYet);
+  EXPECT_EQ(life.facts["successes"], 0);
+  stage.Change([](WorldData& world) { world.guests["web1"].sick_on_target = false; });
+  ASSERT_EQ(stage.Round(step, life)->state, Progress::State::kNotYet);
+  EXPECT_EQ(stage.Round(step, life)->state, Progress::State::kDone);
+}
+
+}  // namespace
+}  // namespace vmferry
