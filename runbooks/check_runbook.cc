@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runbooks/check_runbook.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "runbooks/secrecy.h"
+
+namespace vmferry {
+namespace {
+
+using Kind = Value::Kind;
+constexpr std::int64_t kMostMinutes = 60 * 24 * 365;
+
+// A step as it stands in a list: a name, or a one-key map `name: {parameters}`.
+struct StepEntry {
+  std::string name;
+  std::size_t at = 0;
+  const Value* parameters = nullptr;
+};
+
+std::optional<StepEntry> ReadEntry(const Reader& reader, const Value& item) {
+  if (item.Is(Kind::kBroken)) return std::nullopt;
+  if (item.Is(Kind::kText)) return StepEntry{item.text, item.at, nullptr};
+  if (!item.Is(Kind::kMap)) {
+    reader.Report(item.at, "a step must be a name or `name: {parameters}`, not " + std::string(KindName(item)));
+    return std::nullopt;
+  }
+  if (item.members.empty()) {
+    reader.Report(item.at, "a step without a name", "write `- name` or `- name: {parameters}`");
+    return std::nullopt;
+  }
+  const MapMember& first = item.members.front();
+  if (item.members.size() > 1)
+    reader.Report(item.members[1].at, "a step has one key, its name; " + Quoted(item.members[1].key) + " is a second",
+                  "indent the parameters of " + Quoted(first.key) + " two deeper than its name");
+  if (first.value.Is(Kind::kNothing)) return StepEntry{first.key, first.at, nullptr};
+  if (first.value.Is(Kind::kMap)) return StepEntry{first.key, first.at, &first.value};
+  if (!first.value.Is(Kind::kBroken))
+    reader.Report(
+        first.value.at,
+        "the parameters of " + Quoted(first.key) + " must be a map, not " + std::string(KindName(first.value)),
+        "write `- " + first.key.substr(0, 60) + ": {parameter: value}`");
+  return StepEntry{first.key, first.at, nullptr};
+}
+
+const StepSpec* FindWritten(const Reader& reader, const StepEntry& entry, const Vocabulary& vocabulary) {
+  const StepSpec* spec = vocabulary.FindStep(entry.name);
+  if (spec != nullptr && !spec->implicit) return spec;
+  if (spec != nullptr)
+    reader.Report(entry.at, Quoted(entry.name) + " is added by vmferry itself", "take it out of the runbook");
+  else
+    reader.Report(entry.at, "unknown step " + Quoted(entry.name), vocabulary.StepHint(entry.name));
+  return nullptr;
+}
+
+void ReadPhase(const Reader& reader, const std::vector<Value>& items, Phase phase, const Vocabulary& vocabulary,
+               RunbookModel& model) {
+  for (const Value& item : items) {
+    if (reader.problems.Full(reader.document)) return;
+    const auto entry = ReadEntry(reader, item);
+    const StepSpec* spec = entry ? FindWritten(reader, *entry, vocabulary) : nullptr;
+    if (spec != nullptr) model.steps.push_back({phase, spec, entry->parameters, entry->at});
+    model.all_steps_known = model.all_steps_known && spec != nullptr;
+  }
+}
+
+// There are no criteria yet, so each one named is honestly unknown.
+void RefuseCriteria(const Reader& reader, const std::vector<Value>& items) {
+  for (const Value& item : items) {
+    if (reader.problems.Full(reader.document)) return;
+    if (item.Is(Kind::kBroken)) continue;
+    const bool named = item.Is(Kind::kMap) && !item.members.empty();
+    if (!item.Is(Kind::kText) && !named)
+      reader.Report(item.at, "a criterion must be a name, not " + std::string(KindName(item)));
+    else
+      reader.Report(item.at, "unknown criterion " + Quoted(named ? item.members.front().key : item.text),
+                    "this version of vmferry knows no rollback criteria");
+  }
+}
+
+void ReadSteps(const Reader& reader, Fields& fields, const Vocabulary& vocabulary, RunbookModel& model) {
+  bool any = false;
+  for (const PhaseKey& phase : PhaseKeys()) {
+    const std::vector<Value>& items = fields.List(phase.key);
+    const Value* list = fields.Find(phase.key);
+    any = any || !items.empty() || (list != nullptr && !list->Is(Kind::kList) && !list->Is(Kind::kNothing));
+    ReadPhase(reader, items, phase.phase, vocabulary, model);
+  }
+  if (!any && fields.usable())
+    reader.Report(0, "a Runbook without steps", "list them under `preChecks`, `cutoverSteps`, `postChecks`");
+}
+
+}  // namespace
+
+const std::vector<PhaseKey>& PhaseKeys() {
+  static const std::vector<PhaseKey> keys{{"preChecks", Phase::kPreChecks},
+                                          {"conversionSteps", Phase::kConversion},
+                                          {"cutoverSteps", Phase::kCutover},
+                                          {"postChecks", Phase::kPostChecks}};
+  return keys;
+}
+
+const WrittenStep* RunbookModel::Find(std::string_view step) const {
+  const auto found = std::find_if(steps.begin(), steps.end(), [&](const auto& s) { return s.spec->name == step; });
+  return found == steps.end() ? nullptr : &*found;
+}
+
+RunbookModel CheckRunbook(const Reader& reader, const Vocabulary& vocabulary) {
+  RunbookModel model;
+  model.document = &reader.document;
+  const Value& root = reader.document.root();
+  Fields fields(reader, root, "a Runbook", 0);
+  const auto place = [&root](std::string_view key) {
+    const MapMember* member = root.Find(key);
+    return member == nullptr ? 0 : member->value.at;
+  };
+  model.application = fields.RequiredText("application").value_or("");
+  model.application_at = place("application");
+  if (!model.application.empty() && !IsName(model.application)) {
+    reader.Report(model.application_at, Quoted(model.application) + " is no name", std::string(kNameHint));
+    model.application.clear();
+  }
+  model.wave = static_cast<int>(fields.Integer("wave", 1, std::numeric_limits<int>::max()).value_or(0));
+  model.wave_at = place("wave");
+  model.source_platform = fields.RequiredText("sourcePlatform").value_or("");
+  model.source_at = place("sourcePlatform");
+  fields.Text("sourceCluster");  // for people: where the VMs are, the site's inventory paths say
+  model.target_platform = fields.RequiredText("targetPlatform").value_or("");
+  model.target_at = place("targetPlatform");
+  model.rollback_window_minutes =
+      static_cast<int>(fields.Integer("rollbackWindowMinutes", 0, kMostMinutes).value_or(0));
+  ReadSteps(reader, fields, vocabulary, model);
+  RefuseCriteria(reader, fields.List("rollbackCriteria"));
+  fields.Map("parameters");
+  const Value* parameters = fields.Find("parameters");
+  model.parameters = parameters != nullptr && parameters->Is(Kind::kMap) ? parameters : nullptr;
+  fields.RefuseOthers();
+  CheckOrder(reader, model);
+  return model;
+}
+
+}  // namespace vmferry

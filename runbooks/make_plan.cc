@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a runbook and a site to a Plan: platforms by their names, parameters by the look-up order, workload steps once
+// for each workload, and the steps nobody writes.
+#include <algorithm>
+#include <iterator>
+
+#include "runbooks/characters.h"
+#include "runbooks/check_parameters.h"
+#include "runbooks/check_runbook.h"
+#include "runbooks/secrecy.h"
+#include "runbooks/suggest.h"
+
+namespace vmferry {
+namespace {
+
+constexpr std::string_view kClaim = "claim_source";      // before the first effect
+constexpr std::string_view kMerge = "merge_overlay";     // commit: the target keeps what its overlay holds
+constexpr std::string_view kRelease = "release_source";  // commit: the claim ends
+constexpr std::string_view kPowerOn = "power_on_target";
+
+class Planner {
+ public:
+  Planner(const Reader& reader, const RunbookModel& runbook, const Reader* site_reader, const SiteModel* site,
+          const Vocabulary& vocabulary)
+      : reader_(reader), runbook_(runbook), site_reader_(site_reader), site_(site), vocabulary_(vocabulary) {}
+
+  Plan Make() {
+    plan_.wave = runbook_.wave;
+    plan_.rollback_window_minutes = runbook_.rollback_window_minutes;
+    plan_.runbook_path = reader_.document.path();
+    plan_.runbook_text = reader_.document.text();
+    if (site_ != nullptr) Settle();
+    CheckRunbookParameters(reader_, runbook_, site_, vocabulary_);
+    for (const WrittenStep& step : runbook_.steps)
+      if (step.parameters != nullptr) CheckGiven(reader_, *step.parameters, *step.spec, site_);
+    if (site_ != nullptr && application_ != nullptr) Expand();
+    return std::move(plan_);
+  }
+
+ private:
+  // What the application is, in this site.
+  void Settle() {
+    Application& application = plan_.application;
+    application.name = runbook_.application;
+    application.source = FindPlatform(runbook_.source_platform, runbook_.source_at, "source");
+    application.target = FindPlatform(runbook_.target_platform, runbook_.target_at, "target");
+    application.networks = site_->site.networks;
+    application.storage = site_->site.storage;
+    const auto target = site_->details.find(application.target);
+    application.domain_type = target == site_->details.end() ? "auto" : target->second.domain_type;
+    const auto known = site_->applications.find(runbook_.application);
+    if (known != site_->applications.end()) {
+      application_ = &known->second;
+      for (const SiteWorkload& workload : application_->workloads) application.workloads.push_back(workload.workload);
+    } else if (site_->applications_known && !runbook_.application.empty()) {
+      ReportUnknownApplication();
+    }
+  }
+
+  void ReportUnknownApplication() {
+    std::vector<std::string> names;
+    for (const auto& [name, application] : site_->applications) names.push_back(name);
+    const auto nearest = Nearest(runbook_.application, names);
+    reader_.Report(
+        runbook_.application_at, "the site has no application " + Quoted(runbook_.application),
+        nearest ? "did you mean " + Quoted(*nearest) + "?"
+                : "describe it in " + Tamed(site_->document->path()) + " under `applications`, with its `workloads`");
+  }
+
+  // The site's name of the platform; "" after reporting why there is none.
+  std::string FindPlatform(const std::string& name, std::size_t at, std::string_view role) {
+    if (name.empty()) return "";
+    const SystemEntry* system = site_->FindSystem(name);
+    const bool platform = system != nullptr && system->platform;
+    if (platform && site_->Serves(*system, role)) return system->name;
+    const std::string problem =
+        platform ? Quoted(name) + " is of plugin " + Quoted(system->plugin) + ", which cannot be a " + std::string(role)
+                 : "the site has no platform " + Quoted(name);
+    reader_.Report(at, problem, PresentHint(name, site_->NamesServing(role, true), "as a " + std::string(role)));
+    return "";
+  }
+
+  ParameterSources Sources() const { return {&reader_, runbook_.parameters, site_reader_, application_->value, site_}; }
+
+  void ReportMissing(const StepSpec& step, const ParameterSpec& spec, std::size_t at) {
+    // Where the value may be, something else is wrong.
+    if (!site_->defaults_known || !application_->value->Is(Value::Kind::kMap)) return;
+    const std::string purpose = spec.purpose.empty() ? "" : " (" + spec.purpose + ")";
+    reader_.Report(at, Quoted(step.name) + " lacks its parameter " + Quoted(spec.name) + purpose,
+                   "give it at the step, under `parameters` of the runbook, or in the site under `applications." +
+                       runbook_.application + "` or `defaults." + step.name + "`");
+  }
+
+  // The value that counts; null when there is none.
+  Json Resolve(const StepSpec& step, const Value* own, const ParameterSpec& spec, std::size_t at) {
+    const auto given = FindGiven(Sources(), step, own, spec.name);
+    if (given) return ReadGiven(*given->reader, *given->value, spec, site_).value_or(Json());
+    if (!spec.standard.empty()) {
+      Reading standard = ReadStandard(spec);
+      if (standard.ok()) return standard.value;
+      reader_.Report(at, "the catalogue's standard of " + Quoted(spec.name) + ": " + standard.message,
+                     "report this as a bug of vmferry");
+    } else if (spec.required) {
+      ReportMissing(step, spec, at);
+    }
+    return Json();
+  }
+
+  PlannedStep Prepare(const StepSpec& step, const Value* own, Phase phase, std::size_t at) {
+    PlannedStep planned;
+    planned.phase = phase;
+    planned.name = step.name;
+    planned.effect = step.effect;
+    planned.moves_traffic = step.moves_traffic;
+    planned.point_of_no_return = step.point_of_no_return;
+    planned.implicit = step.implicit;
+    planned.parameters = Json::object();
+    for (const ParameterSpec& spec : step.parameters) {
+      Json value = Resolve(step, own, spec, at);
+      if (!value.is_null()) planned.parameters[spec.name] = std::move(value);
+    }
+    const Json deadline = Resolve(step, own, DeadlineSpec(step), at);
+    planned.deadline = std::chrono::milliseconds(deadline.is_number() ? deadline.get<std::int64_t>() : 0);
+    if (!step.implicit) {
+      const Position place = reader_.document.PlaceOf(at);
+      planned.line = place.line;
+      planned.column = place.column;
+    }
+    return planned;
+  }
+
+  // Once, or once for each workload. All of them have the same place in the phase.
+  void Append(const StepSpec& step, const Value* own, Phase phase, std::size_t at) {
+    PlannedStep planned = Prepare(step, own, phase, at);
+    if (plan_.steps.empty() || plan_.steps.back().phase != phase) ordinal_ = 0;
+    planned.ordinal = ++ordinal_;
+    if (step.scope == Scope::kApplication) return plan_.steps.push_back(std::move(planned));
+    for (const SiteWorkload& workload : application_->workloads) {
+      planned.workload = workload.workload.name;
+      plan_.steps.push_back(planned);
+    }
+  }
+
+  void AppendImplicit(std::string_view name, Phase phase, std::size_t at) {
+    const StepSpec* step = vocabulary_.FindStep(name);
+    if (step != nullptr && step->implicit) Append(*step, nullptr, phase, at);
+  }
+
+  void Expand() {
+    const WrittenStep* first_effect = nullptr;
+    for (const WrittenStep& step : runbook_.steps) {
+      if (step.spec->effect && first_effect == nullptr) {
+        first_effect = &step;
+        AppendImplicit(kClaim, step.phase, step.at);
+      }
+      Append(*step.spec, step.parameters, step.phase, step.at);
+    }
+    if (const WrittenStep* power_on = runbook_.Find(kPowerOn)) AppendImplicit(kMerge, Phase::kCommit, power_on->at);
+    if (first_effect != nullptr) AppendImplicit(kRelease, Phase::kCommit, first_effect->at);
+  }
+
+  const Reader& reader_;
+  const RunbookModel& runbook_;
+  const Reader* site_reader_;
+  const SiteModel* site_;
+  const Vocabulary& vocabulary_;
+  const SiteApplication* application_ = nullptr;
+  int ordinal_ = 0;  // within the phase
+  Plan plan_;
+};
+
+}  // namespace
+
+Plan MakePlan(const Reader& reader, const RunbookModel& runbook, const Reader* site_reader, const SiteModel* site,
+              const Vocabulary& vocabulary) {
+  return Planner(reader, runbook, site_reader, site, vocabulary).Make();
+}
+
+}  // namespace vmferry

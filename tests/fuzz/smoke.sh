@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the fuzzers with clang and runs each for a short while from its seeds. SECONDS_EACH sets how long.
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")/../.."
+seconds=${SECONDS_EACH:-20}
+clang=$(command -v clang++ || ls /usr/bin/clang++-[0-9]* | sort -V | tail -n 1)
+cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER="$clang" \
+  -DVMFERRY_FUZZ=ON -DVMFERRY_SANITIZE=address,undefined,fuzzer-no-link >/dev/null
+cmake --build build/fuzz --target fuzz_runbook
+corpus=$(mktemp -d); trap 'rm -rf "$corpus"' EXIT
+cp tests/data/*.yaml "$corpus/"
+build/fuzz/tests/fuzz_runbook -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -verbosity=0 "$corpus"
+echo "fuzz_runbook: no findings in $seconds s"
