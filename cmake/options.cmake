@@ -9,6 +9,7 @@ if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT VMFERRY_SANITIZE)
   target_compile_options(vmferry_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(vmferry_options INTERFACE -fpch-preprocess)  # ccache needs it with precompiled headers
   # False positives of g++ 12 and 13 in the standard library at -O2 (GCC bugs 105329, 107852).
   target_compile_options(vmferry_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds
     -Wno-maybe-uninitialized -Wno-dangling-reference)

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/admission.h"
+
+#include <algorithm>
+
+#include "orchestrator/decide.h"
+
+namespace vmferry {
+namespace {
+
+bool Migrated(const ApplicationState& state) { return state.phase == Phase::kCommitted; }
+
+std::string Where(const ApplicationState& state) {
+  std::string text(Name(state.phase));
+  if (state.activity != Activity::kWorking) text += ", " + std::string(Name(state.activity));
+  return text + " since " + FormatWallTime(state.updated_ms);
+}
+
+Error Refusal(const RunState& run, const ApplicationState& state) {
+  const std::string object = "application " + state.application;
+  if (Migrated(state))
+    return {ErrorKind::kConflict, "journal", object,
+            "already migrated by run " + run.run + ", committed at " + FormatWallTime(state.entered_phase_ms),
+            "see `vmferry audit show " + run.run + "`"};
+  const std::string advice = state.phase == Phase::kSoak
+                                 ? "`vmferry commit " + run.run + "` or `vmferry rollback " + run.run + "` ends it"
+                                 : "go on with `vmferry resume " + run.run + "` or back with `vmferry rollback " +
+                                       run.run + "`";
+  return {ErrorKind::kConflict, "journal", object, "run " + run.run + " has it: " + Where(state), advice};
+}
+
+// Why the decision makes no sense for the application; empty if it does.
+std::string WhyNot(const ApplicationState& state, const Plan* plan, const std::string& kind) {
+  if (IsEnding(state.phase)) return "it has ended: " + Where(state);
+  if (kind == "commit" && (state.phase != Phase::kSoak || state.activity != Activity::kWorking))
+    return "only an application that soaks can be committed; it is " + Where(state);
+  if (kind == "commit" && state.commit_requested) return "it is being committed";
+  if (kind == "rollback" && plan && PastPointOfNoReturn(*plan, state)) return "it is past the point of no return";
+  if (kind == "rollback" && state.activity == Activity::kRollingBack) return "it is rolling back";
+  return "";
+}
+
+}  // namespace
+
+Status Admit(const JournalReader& journal, const std::vector<Plan>& plans) {
+  auto runs = journal.Runs();
+  if (!runs) return runs.error();
+  for (auto id = runs->rbegin(); id != runs->rend(); ++id) {
+    auto events = journal.Read(*id);
+    if (!events) return events.error();
+    const RunState run = FoldAll(*id, *events);
+    for (const Plan& plan : plans) {
+      const auto found = run.applications.find(plan.application.name);
+      if (found == run.applications.end()) continue;
+      if (Migrated(found->second) || !IsEnding(found->second.phase)) return Refusal(run, found->second);
+    }
+  }
+  return Ok();
+}
+
+std::map<std::string, Plan> PlansOf(const RunState& run) {
+  std::map<std::string, Plan> plans;
+  for (const auto& [name, application] : run.applications)
+    if (Result<Plan> plan = PlanFromJson(application.plan)) plans.emplace(name, std::move(*plan));
+  return plans;
+}
+
+Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<std::string, Plan>& plans,
+                                           const std::vector<std::string>& names, const std::string& kind) {
+  if (kind != "rollback" && kind != "commit" && kind != "resume")
+    return Error{ErrorKind::kInvalid, "engine", "run " + run.run, "unknown decision " + kind, ""};
+  std::vector<std::string> chosen;
+  std::string first_why;
+  for (const std::string& name : names.empty() ? run.order : names) {
+    const auto found = run.applications.find(name);
+    if (found == run.applications.end())
+      return Error{ErrorKind::kNotFound, "journal", "run " + run.run, "it has no application " + name, ""};
+    const auto plan = plans.find(name);
+    const std::string why = WhyNot(found->second, plan == plans.end() ? nullptr : &plan->second, kind);
+    if (why.empty()) {
+      chosen.push_back(name);
+    } else if (!names.empty() || first_why.empty()) {
+      first_why = name + ": " + why;
+      if (!names.empty()) break;
+    }
+  }
+  const bool refused = chosen.empty() || (!names.empty() && chosen.size() < names.size());
+  if (refused)
+    return Error{ErrorKind::kConflict, "journal", "run " + run.run, "cannot " + kind + ": " + first_why,
+                 "`vmferry status " + run.run + "` shows where it is"};
+  return chosen;
+}
+
+}  // namespace vmferry

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Admission: which runs may start, and which decisions make sense where an application is. Reads, changes nothing.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runbooks/plan.h"
+#include "state/journal.h"
+#include "state/run_state.h"
+
+namespace vmferry {
+
+// kConflict, naming the run and what happened in it, when the journal has one of these applications unfinished or
+// already migrated.
+Status Admit(const JournalReader& journal, const std::vector<Plan>& plans);
+
+// The plans of a run's applications, out of its first events. Plans that cannot be read are left out.
+std::map<std::string, Plan> PlansOf(const RunState& run);
+
+// The applications of `names` (all with an empty list) that the decision concerns; an Error saying why not, if it
+// concerns none or makes no sense for one that was named.
+Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<std::string, Plan>& plans,
+                                           const std::vector<std::string>& names, const std::string& kind);
+
+}  // namespace vmferry

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "orchestrator/commands.h"
+#include "orchestrator/completion.h"
+
+namespace vmferry {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  vmferry validate runbook.yaml site.yaml\n"
+    "  vmferry plan runbook.yaml --site site.yaml      what would happen, against the live platforms\n"
+    "  vmferry run runbook.yaml --site site.yaml       do it; a green run soaks until you commit\n"
+    "  vmferry commit r-20260301-7f3a9c                keep the target\n"
+    "  vmferry rollback r-20260301-7f3a9c --reason \"latency\"\n"
+    "  vmferry audit show r-20260301-7f3a9c\n"
+    "\n"
+    "Exit codes: 0 done, 1 internal, 2 usage, 3 problems found or nothing touched, 10 rolled back,\n"
+    "  11 rollback blocked, 12 waiting, 13 needs operator, 14 journal held, 16 audit failed, 130 interrupted\n";
+
+// All option values live as long as the parsing and the command.
+struct Parsed {
+  Common common;
+  ValidateOptions validate;
+  PlanOptions plan;
+  RunOptions run;
+  DecideOptions decide;
+  StatusOptions status;
+  AuditOptions audit;
+  std::string name;
+  ExitCode code = ExitCode::kUsage;
+};
+
+CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& purpose, const std::string& example) {
+  CLI::App* command = app.add_subcommand(name, purpose);
+  command->footer("Example:\n  " + example + "\n");
+  command->fallthrough();
+  return command;
+}
+
+void AddValidate(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = AddCommand(app, "validate", "check documents offline; all problems at once",
+                                 "vmferry validate runbook.yaml site.yaml");
+  command->add_option("FILE", parsed.validate.files, "runbooks, waves, a site")->required();
+  command->callback([&parsed] { parsed.code = Validate(parsed.common, parsed.validate); });
+}
+
+void AddPlan(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = AddCommand(app, "plan", "live dry run: reads the platforms, changes nothing",
+                                 "vmferry plan runbook.yaml --site site.yaml");
+  command->add_option("FILE", parsed.plan.file, "a runbook or a wave")->required();
+  command->add_option("--site", parsed.plan.site, "the site file")->required();
+  command->callback([&parsed] { parsed.code = PlanCommand(parsed.common, parsed.plan); });
+}
+
+void AddRun(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = AddCommand(app, "run", "run a runbook or a wave of them side by side",
+                                 "vmferry run wave.yaml --site site.yaml --reason \"change 4711\"");
+  command->add_option("FILE", parsed.run.file, "a runbook or a wave")->required();
+  command->add_option("--site", parsed.run.site, "the site file")->required();
+  command->add_option("--reason", parsed.run.reason, "why, for the audit trail");
+  command->callback([&parsed] { parsed.code = RunCommand(parsed.common, parsed.run); });
+}
+
+void AddDecision(CLI::App& app, Parsed& parsed, const std::string& kind, const std::string& purpose, bool reason) {
+  CLI::App* command = AddCommand(app, kind, purpose,
+                                 "vmferry " + kind + " r-20260301-7f3a9c" + (reason ? " --reason \"...\"" : ""));
+  command->add_option("RUN", parsed.decide.run, "the run's id, or how it begins")->required();
+  command->add_option("--app", parsed.decide.applications, "only this application (may be repeated)");
+  command->add_option("--site", parsed.decide.site, "reach the systems by this site file, and use its journal");
+  CLI::Option* option = command->add_option("--reason", parsed.decide.reason, "why, for the audit trail");
+  if (reason) option->required();
+  command->callback([&parsed, kind] {
+    parsed.decide.kind = kind;
+    parsed.code = DecideCommand(parsed.common, parsed.decide);
+  });
+}
+
+void AddStatus(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = AddCommand(app, "status", "the runs of the journal, or every step of one",
+                                 "vmferry status r-20260301-7f3a9c");
+  command->add_option("RUN", parsed.status.run, "the run's id, or how it begins");
+  command->add_option("--site", parsed.status.site, "use this site's journal");
+  command->callback([&parsed] { parsed.code = StatusCommand(parsed.common, parsed.status); });
+}
+
+using AuditCommand = ExitCode (*)(const Common&, const AuditOptions&);
+
+CLI::App* AddAuditPart(CLI::App& audit, Parsed& parsed, const std::string& name, const std::string& purpose,
+                       const std::string& example, AuditCommand run) {
+  CLI::App* command = AddCommand(audit, name, purpose, example);
+  command->add_option("--site", parsed.audit.site, "use this site's journal");
+  command->callback([&parsed, run] { parsed.code = run(parsed.common, parsed.audit); });
+  return command;
+}
+
+void AddAudit(CLI::App& app, Parsed& parsed) {
+  CLI::App* audit = AddCommand(app, "audit", "the audit trail", "vmferry audit show r-20260301-7f3a9c");
+  audit->require_subcommand(1);
+  AddAuditPart(*audit, parsed, "list", "the runs and how they ended", "vmferry audit list", AuditList);
+  CLI::App* show = AddAuditPart(*audit, parsed, "show", "every event of a run with its evidence",
+                                "vmferry audit show r-20260301-7f3a9c --app billing", AuditShow);
+  show->add_option("RUN", parsed.audit.run, "the run's id, or how it begins")->required();
+  show->add_option("--app", parsed.audit.application, "only this application");
+  CLI::App* verify = AddAuditPart(*audit, parsed, "verify", "check the hash chains over the stored bytes",
+                                  "vmferry audit verify", AuditVerify);
+  verify->add_option("RUN", parsed.audit.run, "only this run (the whole id)");
+}
+
+void AddCatalogue(CLI::App& app, Parsed& parsed) {
+  CLI::App* steps = AddCommand(app, "steps", "the step kinds, or one in full", "vmferry steps final_data_sync");
+  steps->add_option("NAME", parsed.name, "a step kind");
+  steps->callback([&parsed] { parsed.code = StepsCommand(parsed.common, parsed.name); });
+  CLI::App* plugins = AddCommand(app, "plugins", "the plugins, or one with its settings", "vmferry plugins vsphere");
+  plugins->add_option("NAME", parsed.name, "a plugin");
+  plugins->callback([&parsed] { parsed.code = PluginsCommand(parsed.common, parsed.name); });
+  CLI::App* completion = AddCommand(app, "completion", "print a completion script for bash, zsh or fish",
+                                    "vmferry completion bash > /etc/bash_completion.d/vmferry");
+  completion->add_option("SHELL", parsed.name, "bash, zsh or fish")->required()->check(
+      CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->callback([&parsed, &app] {
+    std::cout << CompletionScript(app, parsed.name);
+    parsed.code = ExitCode::kDone;
+  });
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, const char* const* argv) {
+  Parsed parsed;
+  CLI::App app("vmferry carries applications from one virtualisation platform to another, and back.", "vmferry");
+  app.footer(kExamples);
+  app.set_version_flag("--version", std::string("vmferry ") + VMFERRY_VERSION);
+  app.add_option("--journal", parsed.common.journal,
+                 "the journal (standard: the site's, else ~/.local/state/vmferry/journal.db)");
+  app.add_flag("--json", parsed.common.json, "print one JSON object a line");
+  app.require_subcommand(1);
+  AddValidate(app, parsed);
+  AddPlan(app, parsed);
+  AddRun(app, parsed);
+  AddStatus(app, parsed);
+  AddDecision(app, parsed, "resume", "go on with a run that was interrupted, held or blocked", false);
+  AddDecision(app, parsed, "commit", "end the soak and keep the target: the point of no return", false);
+  AddDecision(app, parsed, "rollback", "go back to the source, from wherever the run is", true);
+  AddAudit(app, parsed);
+  AddCatalogue(app, parsed);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = app.exit(e);
+    return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  return static_cast<int>(parsed.code);
+}
+
+}  // namespace vmferry

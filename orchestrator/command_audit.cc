@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// status, audit list, audit show, audit verify: they only read the journal.
+#include <cstdio>
+
+#include "orchestrator/commands.h"
+#include "orchestrator/event_text.h"
+#include "orchestrator/report.h"
+#include "state/sqlite_journal.h"
+
+namespace vmferry {
+namespace {
+
+Result<std::vector<RunState>> AllRuns(const JournalReader& journal) {
+  auto ids = journal.Runs();
+  if (!ids) return ids.error();
+  std::vector<RunState> runs;
+  for (const std::string& id : *ids) {
+    auto events = journal.Read(id);
+    if (!events) return events.error();
+    runs.push_back(FoldAll(id, *events));
+  }
+  return runs;
+}
+
+// Runs whose id begins with `prefix`; an Error if none does.
+Result<std::vector<RunState>> Chosen(const JournalReader& journal, const std::string& prefix) {
+  auto all = AllRuns(journal);
+  if (!all) return all;
+  std::vector<RunState> chosen;
+  for (RunState& run : *all)
+    if (run.run.starts_with(prefix)) chosen.push_back(std::move(run));
+  if (chosen.empty() && !prefix.empty())
+    return Error{ErrorKind::kNotFound, "journal", "run " + prefix, "no such run", "`vmferry status` lists the runs"};
+  return chosen;
+}
+
+void PrintRun(const Common& common, const RunState& run, bool details) {
+  const Style style = Output::ForStdout(common.json).style;
+  if (common.json) return PrintJson({{"run", RunToJson(run)}});
+  if (details) {
+    std::fputs(RunDetails(run, style).c_str(), stdout);
+    return;
+  }
+  std::printf("%s  %s  by %s  %s\n", style.Bold(run.run).c_str(), DateTime(run.created_ms).c_str(), run.actor.c_str(),
+              run.wave.value("wave", "").c_str());
+  std::fputs(RunTable(run, style).c_str(), stdout);
+}
+
+ExitCode PrintRuns(const Common& common, const std::string& journal_path, const std::string& prefix) {
+  auto journal = OpenJournalReader(journal_path);
+  if (!journal) return Fail(common, journal.error());
+  auto runs = Chosen(**journal, prefix);
+  if (!runs) return Fail(common, runs.error());
+  for (const RunState& run : *runs) PrintRun(common, run, !prefix.empty());
+  if (runs->empty() && !common.json) std::puts("no runs yet");
+  return ExitCode::kDone;
+}
+
+bool About(const Event& event, const std::string& application) {
+  return application.empty() || event.application == application;
+}
+
+void PrintEvent(const Common& common, const Event& event, const RunState& state, const Style& style) {
+  if (common.json) return PrintJson(EventToJson(event));
+  const std::string text = event.application.empty() ? "run created: " + event.payload.value("wave", "")
+                                                     : EventLine(event, state, style, true);
+  std::printf("%6lld  %s  %s  %s  %s\n", static_cast<long long>(event.seq), FormatWallTime(event.at.wall_ms).c_str(),
+              Padded(event.actor, 12).c_str(), Padded(event.application, 20).c_str(), text.c_str());
+}
+
+std::string ChainTitle(const ChainReport& report) {
+  return report.chain.run + (report.chain.application.empty() ? "" : " " + report.chain.application);
+}
+
+}  // namespace
+
+ExitCode StatusCommand(const Common& common, const StatusOptions& options) {
+  Begin(common);
+  return PrintRuns(common, JournalPath(common, options.site), options.run);
+}
+
+ExitCode AuditList(const Common& common, const AuditOptions& options) {
+  Begin(common);
+  return PrintRuns(common, JournalPath(common, options.site), "");
+}
+
+ExitCode AuditShow(const Common& common, const AuditOptions& options) {
+  Begin(common);
+  auto journal = OpenJournalReader(JournalPath(common, options.site));
+  if (!journal) return Fail(common, journal.error());
+  auto runs = Chosen(**journal, options.run);
+  if (!runs) return Fail(common, runs.error());
+  const Style style = Output::ForStdout(common.json).style;
+  for (const RunState& run : *runs) {
+    auto events = (*journal)->Read(run.run);
+    if (!events) return Fail(common, events.error());
+    RunState state;
+    state.run = run.run;
+    for (const Event& event : *events) {
+      Fold(state, event);
+      if (About(event, options.application)) PrintEvent(common, event, state, style);
+    }
+  }
+  return ExitCode::kDone;
+}
+
+ExitCode AuditVerify(const Common& common, const AuditOptions& options) {
+  Begin(common);
+  auto journal = OpenJournalReader(JournalPath(common, options.site));
+  if (!journal) return Fail(common, journal.error());
+  auto reports = (*journal)->Verify(options.run);
+  if (!reports) return Fail(common, reports.error());
+  const Style style = Output::ForStdout(common.json).style;
+  bool whole = true;
+  std::int64_t events = 0;
+  for (const ChainReport& report : *reports) {
+    whole = whole && report.problem.empty();
+    events += report.events;
+    if (common.json)
+      PrintJson({{"run", report.chain.run}, {"application", report.chain.application}, {"events", report.events},
+                 {"head", report.head}, {"problem", report.problem}});
+    else
+      std::printf("%s  %s  %lld events  head %s%s\n", report.problem.empty() ? style.Good("whole ").c_str()
+                                                                             : style.Bad("BROKEN").c_str(),
+                  ChainTitle(report).c_str(), static_cast<long long>(report.events), report.head.c_str(),
+                  report.problem.empty() ? "" : ("  " + report.problem).c_str());
+  }
+  if (!common.json)
+    std::printf("%zu chain(s), %lld events: %s\n", reports->size(), static_cast<long long>(events),
+                whole ? "nothing was changed, removed or reordered" : "THE RECORD WAS CHANGED");
+  return whole ? ExitCode::kDone : ExitCode::kAuditFailed;
+}
+
+}  // namespace vmferry

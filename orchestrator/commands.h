@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands of the command line, one function each: they print and return the exit code. cli.cc parses the options.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orchestrator/exit_code.h"
+#include "orchestrator/live_view.h"
+
+namespace vmferry {
+
+// Options that every command takes.
+struct Common {
+  std::string journal;  // --journal; empty: the site's, else the user's
+  bool json = false;
+};
+
+struct ValidateOptions { std::vector<std::string> files; };
+ExitCode Validate(const Common& common, const ValidateOptions& options);
+
+struct PlanOptions { std::string file; std::string site; };
+ExitCode PlanCommand(const Common& common, const PlanOptions& options);
+
+struct RunOptions { std::string file; std::string site; std::string reason; };
+ExitCode RunCommand(const Common& common, const RunOptions& options);
+
+// resume, rollback, commit
+struct DecideOptions {
+  std::string kind;
+  std::string run;
+  std::vector<std::string> applications;
+  std::string reason;
+  std::string site;  // to reach the systems otherwise than journaled; resume only
+};
+ExitCode DecideCommand(const Common& common, const DecideOptions& options);
+
+struct StatusOptions { std::string run; std::string site; };
+ExitCode StatusCommand(const Common& common, const StatusOptions& options);
+
+struct AuditOptions { std::string run; std::string application; std::string site; };
+ExitCode AuditList(const Common& common, const AuditOptions& options);
+ExitCode AuditShow(const Common& common, const AuditOptions& options);
+ExitCode AuditVerify(const Common& common, const AuditOptions& options);
+
+ExitCode StepsCommand(const Common& common, const std::string& name);
+ExitCode PluginsCommand(const Common& common, const std::string& name);
+
+// --- shared by the commands ---
+
+// The journal's path: the option, else the site's (if a site file is named and readable), else
+// $XDG_STATE_HOME/vmferry/journal.db.
+std::string JournalPath(const Common& common, const std::string& site_file);
+// With --json: the version line.
+void Begin(const Common& common);
+void PrintJson(const Json& line);
+// Prints the error to stderr (and as JSON); the code that fits.
+ExitCode Fail(const Common& common, const Error& error);
+void PrintDiagnostics(const Common& common, const std::vector<struct Diagnostic>& diagnostics);
+
+}  // namespace vmferry

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <deque>
+
+#include "orchestrator/control.h"
+#include "orchestrator/event_text.h"
+// Asio's own order: after async.h.
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/write.hpp>
+
+namespace vmferry {
+namespace {
+
+using Protocol = boost::asio::local::stream_protocol;
+constexpr std::size_t kMaxRequest = std::size_t{16} << 20;
+constexpr std::size_t kMaxWaitingMeters = 64;  // meters beyond are skipped: a slow client gets events only
+
+unsigned PeerUid(Protocol::socket& socket) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return 65534;
+  return credentials.uid;
+}
+
+// One connected process.
+struct Client {
+  Client(Loop& loop, Protocol::socket its_socket) : socket(std::move(its_socket)), more(loop) {}
+  void Send(const Json& line) {
+    waiting.push_back(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    more.Notify();
+  }
+  void Finish() {
+    finished = true;
+    more.Notify();
+  }
+  Protocol::socket socket;
+  Signal more;
+  std::deque<std::string> waiting;
+  std::string run;  // the run it follows
+  bool asked = false;
+  bool finished = false;
+};
+
+class Server final : public ControlServer, public Watcher, public std::enable_shared_from_this<Server> {
+ public:
+  Server(Loop& loop, Engine& engine, const JournalReader& journal, Protocol::acceptor acceptor, std::string path)
+      : loop_(loop), engine_(engine), journal_(journal), acceptor_(std::move(acceptor)), path_(std::move(path)) {
+    engine_.AddWatcher(this);
+    engine_.on_rest = [this] { Look(); };
+    engine_.may_end = [this] { return !busy(); };
+    boost::asio::co_spawn(loop_.io(), Accept(), Escalate);
+  }
+  ~Server() override {
+    engine_.RemoveWatcher(this);
+    engine_.on_rest = nullptr;
+    engine_.may_end = nullptr;
+    unlink(path_.c_str());
+  }
+  // A client that has asked nothing does not hold the engine.
+  bool busy() const override {
+    for (const auto& client : clients_)
+      if (client->asked) return true;
+    return false;
+  }
+
+  void OnEvent(const Event& event, const RunState&) override {
+    for (const auto& client : clients_)
+      if (client->run == event.run) client->Send({{"event", EventToJson(event)}, {"history", false}});
+  }
+  void OnMeter(const std::string& run, const std::string& application, int step, const Meter& meter) override {
+    const Json line{{"meter",
+                     {{"application", application},
+                      {"step", step},
+                      {"done", meter.done},
+                      {"total", meter.total},
+                      {"unit", meter.unit},
+                      {"text", meter.text}}}};
+    for (const auto& client : clients_)
+      if (client->run == run && client->waiting.size() < kMaxWaitingMeters) client->Send(line);
+  }
+
+ private:
+  Task<void> Accept() {
+    for (;;) {
+      boost::system::error_code failed;
+      auto token = boost::asio::redirect_error(boost::asio::use_awaitable, failed);
+      Protocol::socket socket = co_await acceptor_.async_accept(token);
+      if (failed) co_return;
+      auto client = std::make_shared<Client>(loop_, std::move(socket));
+      clients_.insert(client);
+      boost::asio::co_spawn(loop_.io(), Serve(client), Escalate);
+    }
+  }
+
+  Task<void> Serve(std::shared_ptr<Client> client) {
+    std::string text;
+    boost::system::error_code failed;
+    auto token = boost::asio::redirect_error(boost::asio::use_awaitable, failed);
+    auto buffer = boost::asio::dynamic_buffer(text, kMaxRequest);
+    co_await boost::asio::async_read_until(client->socket, buffer, '\n', token);
+    if (!failed) {
+      client->asked = true;
+      Handle(*client, text);
+      co_await Write(client);
+    }
+    clients_.erase(client);
+    engine_.MaybeEnd();
+  }
+
+  Task<void> Write(std::shared_ptr<Client> client) {
+    while (!client->waiting.empty() || !client->finished) {
+      if (client->waiting.empty()) {
+        co_await client->more.Wait(kForEver);
+        continue;
+      }
+      const std::string line = std::move(client->waiting.front());
+      client->waiting.pop_front();
+      boost::system::error_code failed;
+      auto token = boost::asio::redirect_error(boost::asio::use_awaitable, failed);
+      const auto bytes = boost::asio::buffer(line);
+      co_await boost::asio::async_write(client->socket, bytes, token);
+      if (failed) co_return;
+    }
+  }
+
+  void Handle(Client& client, const std::string& text) {
+    const Json request = Json::parse(text, nullptr, false);
+    const std::string actor = ActorName(PeerUid(client.socket));
+    Result<std::string> run = Error{ErrorKind::kInvalid, "engine", "", "unknown request",
+                                    "the running engine may be of another version of vmferry"};
+    try {
+      if (engine_.stopping())
+        run = Error{ErrorKind::kUnavailable, "engine", "", "it is stopping", "try again in a moment"};
+      else if (request.is_object() && request.value("op", "") == "run")
+        run = Submit(request, actor);
+      else if (request.is_object() && request.value("op", "") == "decide")
+        run = Decide(client, request, actor);
+    } catch (const Json::exception& e) {
+      run = Error{ErrorKind::kInvalid, "engine", "", std::string("malformed request: ") + e.what(), ""};
+    }
+    if (!run) {
+      client.Send({{"error", ErrorToJson(run.error())}});
+      client.Finish();
+      return;
+    }
+    if (client.run.empty()) Follow(client, *run);
+    Look();
+  }
+
+  Result<std::string> Submit(const Json& request, const std::string& actor) {
+    auto submission = SubmissionFromJson(request.value("submission", Json::object()));
+    if (!submission) return submission.error();
+    submission->actor = actor;
+    return engine_.Submit(*submission);
+  }
+
+  Result<std::string> Decide(Client& client, const Json& request, const std::string& actor) {
+    const std::string run = request.value("run", "");
+    std::optional<Site> site;
+    if (request.contains("site")) {
+      Result<Site> given = SiteFromJson(request["site"]);
+      if (!given) return given.error();
+      site = std::move(*given);
+    }
+    if (const Status adopted = engine_.Adopt(run, site ? &*site : nullptr); !adopted) return adopted.error();
+    Follow(client, run);
+    const auto names = request.value("applications", std::vector<std::string>());
+    const Status decided =
+        engine_.DecideFor(run, names, request.value("kind", ""), actor, request.value("reason", ""));
+    if (!decided) return decided.error();
+    return run;
+  }
+
+  // From here on the client gets the run's events; first those there are.
+  void Follow(Client& client, const std::string& run) {
+    client.run = run;
+    client.Send({{"run", run}});
+    const auto events = journal_.Read(run);
+    if (!events) return;
+    for (const Event& event : *events) client.Send({{"event", EventToJson(event)}, {"history", true}});
+  }
+
+  // Tells the clients whose run rests, or that the engine stops.
+  void Look() {
+    for (const auto& client : clients_) {
+      if (client->run.empty() || client->finished) continue;
+      if (engine_.Working(client->run)) continue;
+      if (engine_.stopping())
+        client->Send({{"stopped", engine_.stop_reason()}});
+      else
+        client->Send({{"rest", true}});
+      client->Finish();
+    }
+  }
+
+  Loop& loop_;
+  Engine& engine_;
+  const JournalReader& journal_;
+  Protocol::acceptor acceptor_;
+  const std::string path_;
+  std::set<std::shared_ptr<Client>> clients_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ControlServer>> ControlServer::Listen(Loop& loop, Engine& engine, const JournalReader& journal,
+                                                             const std::string& socket_path) {
+  if (socket_path.size() > kMaxSocketPath)
+    return Error{ErrorKind::kInvalid, "control socket", socket_path, "the path is too long for a Unix socket",
+                 "choose a shorter path for the journal"};
+  boost::system::error_code failed;
+  Protocol::acceptor acceptor(loop.io());
+  unlink(socket_path.c_str());  // we hold the journal's lock, so an old socket is nobody's
+  acceptor.open(Protocol(), failed);
+  const mode_t old_mask = umask(0177);
+  if (!failed) acceptor.bind(Protocol::endpoint(socket_path), failed);
+  umask(old_mask);
+  if (!failed) acceptor.listen(16, failed);
+  if (failed)
+    return Error{ErrorKind::kUnavailable, "control socket", socket_path, failed.message(),
+                 "choose a shorter journal path in a directory that can be written"};
+  std::unique_ptr<ControlServer> server =
+      std::make_unique<Server>(loop, engine, journal, std::move(acceptor), socket_path);
+  return server;
+}
+
+}  // namespace vmferry

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/decide.h"
+
+#include <algorithm>
+#include <array>
+
+namespace vmferry {
+namespace {
+
+constexpr std::array<Phase, 6> kWorkingPhases{Phase::kPreChecks,  Phase::kConversion, Phase::kCutover,
+                                              Phase::kPostChecks, Phase::kSoak,       Phase::kCommit};
+
+const StepState& StateOf(const ApplicationState& state, int step) {
+  static const StepState kPending;
+  const auto found = state.steps.find(step);
+  return found == state.steps.end() ? kPending : found->second;
+}
+
+bool Finished(StepStatus status) { return status == StepStatus::kDone || status == StepStatus::kFound; }
+
+Command RunStep(int step) { return {.kind = Command::Kind::kRunStep, .step = step, .reason = {}}; }
+Command Enter(Phase phase, std::string reason) {
+  return {.kind = Command::Kind::kEnterPhase, .phase = phase, .reason = std::move(reason)};
+}
+Command Rest() { return {.kind = Command::Kind::kRest, .reason = {}}; }
+
+std::string StepTitle(const PlannedStep& step) {
+  return step.workload.empty() ? step.name : step.name + " (" + step.workload + ")";
+}
+
+Command AfterFailure(const Plan& plan, const ApplicationState& state, const PlannedStep& step, const StepState& failed) {
+  const std::string reason = StepTitle(step) + ": " + (failed.error ? Describe(*failed.error) : "failed");
+  // A commit that fails must not end days of soak by itself: it holds, and a person decides.
+  if (state.phase == Phase::kCommit || PastPointOfNoReturn(plan, state))
+    return {.kind = Command::Kind::kHold, .activity = Activity::kNeedsOperator, .reason = reason};
+  if (!state.touched) return Enter(Phase::kAborted, reason);
+  return {.kind = Command::Kind::kRollBack, .reason = reason};
+}
+
+// What a step that is not finished asks for.
+Command AtStep(const Plan& plan, const ApplicationState& state, int index, std::int64_t now_ms) {
+  const StepState& step = StateOf(state, index);
+  if (step.status == StepStatus::kFailed)
+    return AfterFailure(plan, state, plan.steps[static_cast<std::size_t>(index)], step);
+  if (step.status == StepStatus::kRetrying && step.retry_at_ms > now_ms)
+    return {.kind = Command::Kind::kWaitUntil, .step = index, .reason = {}, .until_ms = step.retry_at_ms};
+  return RunStep(index);
+}
+
+Phase NextPhase(Phase phase) {
+  const auto* here = std::find(kWorkingPhases.begin(), kWorkingPhases.end(), phase);
+  if (here == kWorkingPhases.end()) return Phase::kPreChecks;
+  return here + 1 == kWorkingPhases.end() ? Phase::kCommitted : *(here + 1);
+}
+
+Command Forward(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const int index = static_cast<int>(i);
+    if (plan.steps[i].phase == state.phase && !Finished(StateOf(state, index).status))
+      return AtStep(plan, state, index, now_ms);
+  }
+  if (state.phase == Phase::kSoak && !state.commit_requested) return Rest();
+  return Enter(NextPhase(state.phase), "");
+}
+
+// The step to undo next: the one whose intent is the latest. Checks and what was found are left alone.
+int LatestEffect(const ApplicationState& state) {
+  int latest = -1;
+  std::int64_t latest_seq = -1;
+  for (const auto& [index, step] : state.steps) {
+    const bool open = step.status != StepStatus::kPending && step.status != StepStatus::kFound &&
+                      step.status != StepStatus::kUndone;
+    if (!open || !step.effect || step.intent_seq <= latest_seq) continue;
+    latest = index;
+    latest_seq = step.intent_seq;
+  }
+  return latest;
+}
+
+Command Backward(const ApplicationState& state, std::int64_t now_ms) {
+  const int index = LatestEffect(state);
+  if (index < 0) return Enter(state.touched ? Phase::kRolledBack : Phase::kAborted, state.reason);
+  const StepState& step = StateOf(state, index);
+  if (step.status == StepStatus::kUndoing && step.retry_at_ms > now_ms)
+    return {.kind = Command::Kind::kWaitUntil, .step = index, .reason = {}, .until_ms = step.retry_at_ms};
+  return {.kind = Command::Kind::kUndoStep, .step = index, .reason = {}};
+}
+
+// Started by us in whatever generation, or found to be so already.
+bool Begun(const StepState& step) { return step.intended || step.status == StepStatus::kFound; }
+
+}  // namespace
+
+Command Decide(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
+  if (IsEnding(state.phase)) return Rest();
+  switch (state.activity) {
+    case Activity::kHolding:
+    case Activity::kPaused:
+    case Activity::kRollbackBlocked:
+    case Activity::kNeedsOperator: return Rest();
+    case Activity::kRollingBack: return Backward(state, now_ms);
+    case Activity::kWorking: break;
+  }
+  return Forward(plan, state, now_ms);
+}
+
+bool PastPointOfNoReturn(const Plan& plan, const ApplicationState& state) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i)
+    if (plan.steps[i].point_of_no_return && Begun(StateOf(state, static_cast<int>(i)))) return true;
+  return false;
+}
+
+bool TargetServed(const Plan& plan, const ApplicationState& state) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i)
+    if (plan.steps[i].moves_traffic && Begun(StateOf(state, static_cast<int>(i)))) return true;
+  return false;
+}
+
+std::int64_t RetryAt(int attempt, std::int64_t now_ms) {
+  const int doublings = std::clamp(attempt - 1, 0, 5);
+  return now_ms + std::min<std::int64_t>(30000, std::int64_t{1000} << doublings);
+}
+
+}  // namespace vmferry

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Decide: what an application does next, from its plan and what the journal says. Pure: no clock, no I/O, no memory.
+// The engine carries the command out, journals what happened, folds it, and asks again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "runbooks/plan.h"
+#include "state/run_state.h"
+
+namespace vmferry {
+
+struct Command {
+  enum class Kind {
+    kRunStep,     // start the step, go on with it, or find out what became of it
+    kUndoStep,    // likewise, backwards
+    kEnterPhase,  // journal the phase (an ending too)
+    kRollBack,    // journal the decision to go back
+    kHold,        // journal that a person is needed
+    kWaitUntil,   // nothing before `until_ms`
+    kRest,        // nothing until somebody decides
+  };
+  Kind kind = Kind::kRest;
+  int step = -1;
+  Phase phase = Phase::kPlanned;
+  Activity activity = Activity::kWorking;
+  std::string reason;
+  std::int64_t until_ms = 0;  // wall time
+};
+
+Command Decide(const Plan& plan, const ApplicationState& state, std::int64_t now_ms);
+
+// True once the intent of a step that cannot be undone stands in the journal.
+bool PastPointOfNoReturn(const Plan& plan, const ApplicationState& state);
+
+// True if traffic may have been on the target: a step that moves it was started.
+bool TargetServed(const Plan& plan, const ApplicationState& state);
+
+// When the next attempt may start after attempt `attempt` (from 1) failed at `now_ms`: 1 s, 2 s, 4 s ... at most 30 s.
+std::int64_t RetryAt(int attempt, std::int64_t now_ms);
+
+}  // namespace vmferry

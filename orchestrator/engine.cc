@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/engine.h"
+
+#include <algorithm>
+
+#include "orchestrator/admission.h"
+#include "orchestrator/engine_parts.h"
+#include "orchestrator/performer.h"
+#include "state/digest.h"
+
+namespace vmferry {
+namespace {
+
+std::string NewRunId(const Clock& clock) {
+  std::string day = FormatWallTime(clock.Now().wall_ms).substr(0, 10);
+  std::erase(day, '-');
+  return "r-" + day + "-" + RandomHex(3);
+}
+
+bool Failed(const ApplicationState& state) {
+  return state.phase == Phase::kAborted || state.phase == Phase::kRolledBack ||
+         state.activity == Activity::kRollbackBlocked || state.activity == Activity::kNeedsOperator;
+}
+
+Json WavePayload(const Submission& submission) {
+  Json names = Json::array();
+  for (const Plan& plan : submission.wave.plans) names.push_back(plan.application.name);
+  return {{"wave", submission.wave.name},
+          {"applications", names},
+          {"applicationsAtOnce", submission.wave.applications_at_once},
+          {"stopAfterFailed", submission.wave.stop_after_failed},
+          {"site", SiteToJson(submission.site)},
+          {"reason", submission.reason},
+          {"vmferry", VMFERRY_VERSION}};
+}
+
+Json PlanPayload(const Plan& plan) {
+  return {{"plan", PlanToJson(plan)}, {"planDigest", PlanDigest(plan)}};
+}
+
+}  // namespace
+
+Engine::Engine(Loop& loop, Journal& journal, const Clock& clock, SystemsMaker systems, EngineOptions options)
+    : loop_(loop), journal_(journal), clock_(clock), make_systems_(std::move(systems)), options_(options) {}
+
+Engine::~Engine() = default;
+
+Event Engine::Draft(const Application_& application, EventKind kind, Json payload) const {
+  Event event;
+  event.run = application.run.state.run;
+  event.application = application.name;
+  event.kind = kind;
+  event.at = clock_.Now();
+  event.actor = "engine";
+  event.payload = std::move(payload);
+  return event;
+}
+
+void Engine::Publish(Run_& run, const std::vector<Event>& events) {
+  for (const Event& event : events) {
+    Fold(run.state, event);
+    for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
+  }
+}
+
+Result<std::vector<Event>> Engine::AppendNow(Run_& run, std::vector<Event> events) {
+  auto appended = journal_.Append(std::move(events));
+  if (!appended) {
+    journal_error_ = appended.error();
+    return appended.error();
+  }
+  Publish(run, *appended);
+  return appended;
+}
+
+Task<void> Engine::Record(Application_& application, std::vector<Event> events) {
+  if (journal_error_) co_return;
+  using Answer = Result<std::vector<Event>>;
+  auto delivery = std::make_shared<Delivery<Answer>>(loop_);
+  ++application.appending;
+  journal_.AppendAsync(std::move(events),
+                       [delivery](Answer answer) mutable {
+                         Delivery<Answer>::Send(std::move(delivery), std::move(answer));
+                       });
+  std::optional<Answer> answer = co_await delivery->Receive(kForEver);
+  --application.appending;
+  if (answer && answer->ok()) {
+    Publish(application.run, **answer);
+    co_return;
+  }
+  journal_error_ = answer->error();
+  RequestStop("the journal failed");
+}
+
+Engine::Run_* Engine::Install(const std::string& id, RunState state, const Site& site) {
+  auto run = std::make_unique<Run_>();
+  run->state = std::move(state);
+  run->site = site;
+  run->systems = make_systems_(site);
+  Run_* installed = run.get();
+  runs_[id] = std::move(run);
+  return installed;
+}
+
+Result<std::string> Engine::Submit(const Submission& submission) {
+  if (const Status admitted = Admit(journal_, submission.wave.plans); !admitted) return admitted.error();
+  const std::string id = NewRunId(clock_);
+  RunState state;
+  state.run = id;
+  Run_& run = *Install(id, std::move(state), submission.site);
+  run.applications_at_once = submission.wave.applications_at_once;
+  run.stop_after_failed = submission.wave.stop_after_failed;
+  std::vector<Event> events;
+  for (const Plan& plan : submission.wave.plans) {
+    auto application = std::make_unique<Application_>(loop_, run, plan.application.name, plan);
+    application->released = true;
+    events.push_back(Draft(*application, EventKind::kRunCreated, PlanPayload(plan)));
+    run.applications[plan.application.name] = std::move(application);
+  }
+  Event first = events.front();
+  first.application.clear();
+  first.payload = WavePayload(submission);
+  events.insert(events.begin(), std::move(first));
+  for (Event& event : events) event.actor = submission.actor;
+  auto appended = AppendNow(run, std::move(events));
+  if (!appended) return appended.error();
+  Schedule(run);
+  return id;
+}
+
+Status Engine::Adopt(const std::string& id, const Site* site) {
+  if (runs_.contains(id)) {
+    if (site && Working(id))
+      return Error{ErrorKind::kConflict, "engine", "run " + id, "it is at work, with the site it began with",
+                   "leave --site out, or stop the run first"};
+    if (site) runs_.at(id)->systems = make_systems_(*site);
+    return Ok();
+  }
+  auto events = journal_.Read(id);
+  if (!events) return events.error();
+  if (events->empty())
+    return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
+  RunState state = FoldAll(id, *events);
+  Result<Site> journaled = SiteFromJson(state.wave.value("site", Json::object()));
+  if (!site && !journaled) return journaled.error();
+  std::vector<Plan> plans;
+  for (const std::string& name : state.order) {
+    Result<Plan> plan = PlanFromJson(state.applications[name].plan);
+    if (!plan) return plan.error();
+    plans.push_back(std::move(*plan));
+  }
+  Run_& run = *Install(id, std::move(state), site ? *site : *journaled);
+  run.applications_at_once = run.state.wave.value("applicationsAtOnce", 1);
+  run.stop_after_failed = run.state.wave.value("stopAfterFailed", 0);
+  for (Plan& plan : plans) {
+    const std::string name = plan.application.name;
+    run.applications[name] = std::make_unique<Application_>(loop_, run, name, std::move(plan));
+  }
+  return Ok();
+}
+
+Status Engine::DecideFor(const std::string& id, const std::vector<std::string>& names, const std::string& kind,
+                         const std::string& actor, const std::string& reason) {
+  const auto found = runs_.find(id);
+  if (found == runs_.end())
+    return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
+  Run_& run = *found->second;
+  auto chosen = MayDecide(run.state, PlansOf(run.state), names, kind);
+  if (!chosen) return chosen.error();
+  if (const Status settled = Settled(run, *chosen); !settled) return settled.error();
+  std::vector<Event> events;
+  for (const std::string& name : *chosen) {
+    Event event = Draft(*run.applications.at(name), EventKind::kDecision, {{"kind", kind}, {"reason", reason}});
+    event.actor = actor;
+    events.push_back(std::move(event));
+  }
+  auto appended = AppendNow(run, std::move(events));
+  if (!appended) return appended.error();
+  for (const std::string& name : *chosen) {
+    Application_& application = *run.applications.at(name);
+    if (kind == "resume") application.started.clear();
+    application.released = true;
+    application.wake.Notify();
+    const bool waits_its_turn = application.state().phase == Phase::kPlanned && kind == "resume";
+    if (!waits_its_turn) Start(application);
+  }
+  Schedule(run);
+  return Ok();
+}
+
+// A decision is judged by a state that has everything in it; what is just being written will be there in a moment.
+Status Engine::Settled(const Run_& run, const std::vector<std::string>& names) const {
+  for (const std::string& name : names)
+    if (run.applications.at(name)->appending > 0)
+      return Error{ErrorKind::kUnavailable, "engine", "application " + name, "it is just writing an event",
+                   "try again in a moment"};
+  return Ok();
+}
+
+// Starts what the wave's limits allow, in the wave's order.
+void Engine::Schedule(Run_& run) {
+  if (stopping_ || journal_error_) return;
+  int active = 0;
+  int failed = 0;
+  for (const auto& [name, application] : run.applications) {
+    if (application->driving) ++active;
+    if (Failed(application->state())) ++failed;
+  }
+  if (run.stop_after_failed > 0 && failed >= run.stop_after_failed) return AbortUnstarted(run);
+  for (const std::string& name : run.state.order) {
+    if (active >= run.applications_at_once) return;
+    Application_& application = *run.applications.at(name);
+    const Command next = Decide(application.plan, application.state(), clock_.Now().wall_ms);
+    if (application.driving || !application.released || next.kind == Command::Kind::kRest) continue;
+    Start(application);
+    ++active;
+  }
+}
+
+void Engine::AbortUnstarted(Run_& run) {
+  std::vector<Event> events;
+  for (const auto& [name, application] : run.applications) {
+    if (application->driving || application->state().phase != Phase::kPlanned) continue;
+    const std::string reason = "not started: the wave stopped after " + std::to_string(run.stop_after_failed) +
+                               " failed application(s)";
+    events.push_back(Draft(*application, EventKind::kPhase,
+                           {{"phase", std::string(Name(Phase::kAborted))}, {"reason", reason}}));
+  }
+  if (!events.empty() && !AppendNow(run, std::move(events))) RequestStop("the journal failed");
+}
+
+void Engine::Start(Application_& application) {
+  if (application.driving) return;
+  application.driving = true;
+  ++driving_;
+  boost::asio::co_spawn(loop_.io(), Drive(application), Escalate);
+}
+
+Task<void> Engine::Drive(Application_& application) {
+  while (!stopping_ && !journal_error_) {
+    const Command command = Decide(application.plan, application.state(), clock_.Now().wall_ms);
+    if (command.kind == Command::Kind::kRest) break;
+    co_await Carry(application, command);
+  }
+  if (stopping_ && !journal_error_) co_await RecordStop(application);
+  application.driving = false;
+  --driving_;
+  Schedule(application.run);
+  if (on_rest) on_rest();
+  MaybeEnd();
+}
+
+bool Engine::Working(const std::string& id) const {
+  const auto found = runs_.find(id);
+  if (found == runs_.end()) return false;
+  for (const auto& [name, application] : found->second->applications)
+    if (application->driving) return true;
+  return false;
+}
+
+Task<void> Engine::RecordStop(Application_& application) {
+  const Command next = Decide(application.plan, application.state(), clock_.Now().wall_ms);
+  if (next.kind == Command::Kind::kRest) co_return;
+  Json payload;
+  payload["kind"] = "stop";
+  payload["reason"] = stop_reason_;
+  std::vector<Event> events;
+  events.push_back(Draft(application, EventKind::kDecision, std::move(payload)));
+  co_await Record(application, std::move(events));
+}
+
+Task<void> Engine::Carry(Application_& application, const Command& command) {
+  std::vector<Event> events;
+  Json payload = Json::object();
+  switch (command.kind) {
+    case Command::Kind::kRunStep:
+    case Command::Kind::kUndoStep: {
+      const bool forward = command.kind == Command::Kind::kRunStep;
+      Performer performer(*this, application, command.step, forward ? Direction::kForward : Direction::kBackward);
+      co_await performer.Perform();
+      co_return;
+    }
+    case Command::Kind::kWaitUntil: {
+      const std::chrono::milliseconds patience(std::max<std::int64_t>(0, command.until_ms - clock_.Now().wall_ms));
+      co_await application.wake.Wait(patience);
+      co_return;
+    }
+    case Command::Kind::kEnterPhase:
+      payload["phase"] = std::string(Name(command.phase));
+      if (!command.reason.empty()) payload["reason"] = command.reason;
+      events.push_back(Draft(application, EventKind::kPhase, std::move(payload)));
+      break;
+    case Command::Kind::kRollBack:
+      payload["kind"] = "rollback";
+      payload["reason"] = command.reason;
+      events.push_back(Draft(application, EventKind::kDecision, std::move(payload)));
+      break;
+    case Command::Kind::kHold:
+      payload["activity"] = std::string(Name(command.activity));
+      payload["why"] = command.reason;
+      events.push_back(Draft(application, EventKind::kHold, std::move(payload)));
+      break;
+    case Command::Kind::kRest: co_return;
+  }
+  co_await Record(application, std::move(events));
+}
+
+void Engine::RequestStop(const std::string& why) {
+  boost::asio::post(loop_.io(), [this, why] {
+    if (stopping_) return;
+    stopping_ = true;
+    stop_reason_ = why;
+    for (auto& [id, run] : runs_)
+      for (auto& [name, application] : run->applications) application->wake.Notify();
+    MaybeEnd();
+  });
+}
+
+void Engine::MaybeEnd() {
+  if (driving_ > 0) return;
+  if (may_end && !may_end()) return;
+  loop_.io().stop();
+}
+
+Status Engine::Run() {
+  boost::asio::post(loop_.io(), [this] { MaybeEnd(); });
+  loop_.Run();
+  if (journal_error_) return *journal_error_;
+  return Ok();
+}
+
+const RunState* Engine::Find(const std::string& run) const {
+  const auto found = runs_.find(run);
+  return found == runs_.end() ? nullptr : &found->second->state;
+}
+
+}  // namespace vmferry

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Engine: carries out the runs of one journal. One coroutine an application asks Decide for a command, carries it out
+// (observe, intent, apply, outcome), journals what happened, folds it, and asks again.
+//
+// Threading: everything on the thread that calls Run, except RequestStop, which any thread may call. Step calls run on
+// the loop's pool. Only one engine may exist for a journal (state/journal_lock.h).
+// Failure: an application's failures are its events; when the journal fails, the engine stops all applications before
+// their next effect and Run returns the Error.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "orchestrator/async.h"
+#include "orchestrator/decide.h"
+#include "orchestrator/systems.h"
+#include "orchestrator/watcher.h"
+#include "runbooks/check.h"
+#include "state/journal.h"
+#include "steps/workers.h"
+
+namespace vmferry {
+
+struct EngineOptions {
+  std::chrono::milliseconds attempt_timeout{30000};  // what a step call is given
+  std::chrono::milliseconds grace{5000};             // past it, the attempt is in doubt
+  std::chrono::milliseconds longest_wait{60000};     // between two looks at a step that is not done yet
+  int max_attempts = 5;                              // of Apply and of Undo, for errors that are safe to retry
+};
+
+// What a run needs beside its plans; kept in the run's first event.
+struct Submission {
+  WavePlan wave;
+  Site site;
+  std::string actor;   // "anna@ops1"
+  std::string reason;  // why; may be empty
+};
+
+class Engine {
+ public:
+  using SystemsMaker = std::function<std::shared_ptr<SystemSet>(const Site&)>;
+  Engine(Loop& loop, Journal& journal, const Clock& clock, SystemsMaker systems, EngineOptions options);
+  ~Engine();
+
+  void AddWatcher(Watcher* watcher) { watchers_.insert(watcher); }
+  void RemoveWatcher(Watcher* watcher) { watchers_.erase(watcher); }
+
+  // Journals a new run and starts it; its id. Refused (kConflict) when one of its applications is unfinished or
+  // already migrated according to this journal.
+  Result<std::string> Submit(const Submission& submission);
+  // Takes up a run of the journal, as after a crash. With `site` given, that one is used instead of the journaled.
+  Status Adopt(const std::string& run, const Site* site);
+  // Journals a person's decision ("rollback", "commit", "resume") for the named applications (all with an empty
+  // list) and sets them going. Refused, with the reason, if it makes no sense where an application is.
+  Status DecideFor(const std::string& run, const std::vector<std::string>& applications, const std::string& kind,
+                   const std::string& actor, const std::string& reason);
+
+  // Returns when every application rests, or after RequestStop; with the journal's Error if it failed.
+  Status Run();
+  // Stops at the next safe point: no new step starts, waiting ends, what is under way is left to resume.
+  void RequestStop(const std::string& why);
+
+  const RunState* Find(const std::string& run) const;
+  bool stopping() const { return stopping_; }
+  const std::string& stop_reason() const { return stop_reason_; }
+  // True while one of the run's applications is being driven.
+  bool Working(const std::string& run) const;
+  // Lets Run return if nothing is under way any more and `may_end` (if set) agrees.
+  void MaybeEnd();
+  std::function<bool()> may_end;   // false keeps the engine alive: a client's answer is not yet sent
+  std::function<void()> on_rest;  // an application came to rest
+
+ private:
+  friend class Performer;
+  struct Run_;
+  struct Application_;
+
+  void Schedule(Run_& run);
+  void Start(Application_& application);
+  Task<void> Drive(Application_& application);
+  Task<void> Carry(Application_& application, const Command& command);
+  Task<void> Record(Application_& application, std::vector<Event> events);
+  Status Settled(const Run_& run, const std::vector<std::string>& applications) const;
+  Task<void> RecordStop(Application_& application);
+  Result<std::vector<Event>> AppendNow(Run_& run, std::vector<Event> events);
+  void Publish(Run_& run, const std::vector<Event>& events);
+  Event Draft(const Application_& application, EventKind kind, Json payload) const;
+  Run_* Install(const std::string& run, RunState state, const Site& site);
+  void AbortUnstarted(Run_& run);
+
+  Loop& loop_;
+  Journal& journal_;
+  const Clock& clock_;
+  const SystemsMaker make_systems_;
+  const EngineOptions options_;
+  std::set<Watcher*> watchers_;
+  std::map<std::string, std::unique_ptr<Run_>> runs_;
+  Workers workers_;  // after runs_: workers use the runs' plugins, so they end first
+  int driving_ = 0;
+  bool stopping_ = false;
+  std::string stop_reason_;
+  std::optional<Error> journal_error_;
+};
+
+}  // namespace vmferry

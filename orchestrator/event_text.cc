@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/event_text.h"
+
+namespace vmferry {
+namespace {
+
+std::string Text(const Json& payload, const char* member) {
+  const auto found = payload.find(member);
+  return found != payload.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::string Facts(const Event& event, const char* member, bool full) {
+  const auto found = event.payload.find(member);
+  if (!full || found == event.payload.end() || found->is_null() || found->empty()) return "";
+  return "  " + found->dump();
+}
+
+const StepState* StateOf(const ApplicationState* application, int step) {
+  if (!application) return nullptr;
+  const auto found = application->steps.find(step);
+  return found == application->steps.end() ? nullptr : &found->second;
+}
+
+std::string Took(const Event& event, const ApplicationState* application) {
+  const StepState* step = StateOf(application, event.step);
+  if (!step || step->since_ms == 0 || event.at.wall_ms < step->since_ms) return "";
+  return " in " + HumanDuration(std::chrono::milliseconds(event.at.wall_ms - step->since_ms));
+}
+
+std::string EndLine(const Event& event, const ApplicationState* application, const Style& style, bool full,
+                    const std::string& done) {
+  const std::string result = Text(event.payload, "result");
+  if (result == "done") {
+    const bool observed = Text(event.payload, "via") == "observe";
+    return style.Good(done) + Took(event, application) + (observed ? " (found done when looked at)" : "") +
+           Facts(event, "facts", full);
+  }
+  const Error error = ErrorFromJson(event.payload.value("error", Json::object()));
+  return (result == "retry" ? style.Warn("will try again") : style.Bad("failed")) + ": " + Describe(error);
+}
+
+std::string StepLine(const Event& event, const ApplicationState* application, const Style& style, bool full) {
+  switch (event.kind) {
+    case EventKind::kFound: return style.Good("already so") + Facts(event, "evidence", full);
+    case EventKind::kIntent:
+      return (event.attempt > 1 ? "attempt " + std::to_string(event.attempt) : std::string("starts")) +
+             Facts(event, "before", full);
+    case EventKind::kHandle: return full ? "handle" + Facts(event, "handle", full) : "";
+    case EventKind::kFacts: return full ? "facts" + Facts(event, "facts", full) : "";
+    case EventKind::kObserved: return "was in doubt; observed: " + Text(event.payload, "verdict") +
+                                      Facts(event, "evidence", full);
+    case EventKind::kUndoIntent: return "undo starts" + Facts(event, "before", full);
+    case EventKind::kOutcome: return EndLine(event, application, style, full, "done");
+    case EventKind::kUndoOutcome: return EndLine(event, application, style, full, "undone");
+    default: return "";
+  }
+}
+
+std::string ApplicationLine(const Event& event, const Style& style) {
+  switch (event.kind) {
+    case EventKind::kRunCreated: return "run created";
+    case EventKind::kDecision: {
+      const std::string reason = Text(event.payload, "reason");
+      return style.Bold("decision: " + Text(event.payload, "kind")) + " by " + event.actor +
+             (reason.empty() ? "" : ": " + reason);
+    }
+    case EventKind::kHold:
+      return style.Warn(Text(event.payload, "activity")) + ": " + Text(event.payload, "why");
+    case EventKind::kRelease: return "released";
+    case EventKind::kPhase: {
+      const std::string reason = Text(event.payload, "reason");
+      return style.Bold("-> " + Text(event.payload, "phase")) + (reason.empty() ? "" : ": " + reason);
+    }
+    default: return "";
+  }
+}
+
+}  // namespace
+
+std::string StepTitle(const ApplicationState& application, int step) {
+  const Json& plan = application.plan;
+  if (!plan.is_object() || !plan.contains("steps")) return "step " + std::to_string(step);
+  const Json& steps = plan["steps"];
+  if (step < 0 || static_cast<std::size_t>(step) >= steps.size()) return "step " + std::to_string(step);
+  const Json& planned = steps[static_cast<std::size_t>(step)];
+  const std::string workload = Text(planned, "workload");
+  return Text(planned, "name") + (workload.empty() ? "" : " (" + workload + ")");
+}
+
+std::string EventLine(const Event& event, const RunState& state, const Style& style, bool full) {
+  const auto found = state.applications.find(event.application);
+  const ApplicationState* application = found == state.applications.end() ? nullptr : &found->second;
+  if (event.step < 0) return ApplicationLine(event, style);
+  const std::string line = StepLine(event, application, style, full);
+  if (line.empty()) return "";
+  const std::string title = application ? StepTitle(*application, event.step) : "step " + std::to_string(event.step);
+  return Padded(title, 32) + " " + line;
+}
+
+Json EventToJson(const Event& event) {
+  Json json{{"seq", event.seq},
+            {"run", event.run},
+            {"application", event.application},
+            {"chainSeq", event.chain_seq},
+            {"kind", std::string(Name(event.kind))},
+            {"epoch", event.epoch},
+            {"at", FormatWallTime(event.at.wall_ms)},
+            {"at_ms", event.at.wall_ms},
+            {"monotonic_ms", event.at.monotonic_ms},
+            {"actor", event.actor},
+            {"payload", event.payload}};
+  if (event.step >= 0) {
+    json["step"] = event.step;
+    json["attempt"] = event.attempt;
+  }
+  return json;
+}
+
+Event EventFromJson(const Json& json) {
+  Event event;
+  event.seq = json.value("seq", std::int64_t{0});
+  event.run = json.value("run", "");
+  event.application = json.value("application", "");
+  event.chain_seq = json.value("chainSeq", std::int64_t{0});
+  event.kind = EventKindFromName(json.value("kind", "")).value_or(EventKind::kFacts);
+  event.epoch = json.value("epoch", std::int64_t{0});
+  event.at.wall_ms = json.value("at_ms", std::int64_t{0});
+  event.at.monotonic_ms = json.value("monotonic_ms", std::int64_t{0});
+  event.actor = json.value("actor", "");
+  event.step = json.value("step", -1);
+  event.attempt = json.value("attempt", 0);
+  event.payload = json.value("payload", Json::object());
+  return event;
+}
+
+}  // namespace vmferry

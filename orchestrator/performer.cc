@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/performer.h"
+
+#include <algorithm>
+
+#include "state/digest.h"
+
+namespace vmferry {
+namespace {
+
+std::string Seconds(std::chrono::milliseconds time) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  return std::to_string(seconds) + " s";
+}
+
+}  // namespace
+
+std::string StepKey(const std::string& run, const Plan& plan, int index, Direction direction, int generation) {
+  const PlannedStep& step = plan.steps[static_cast<std::size_t>(index)];
+  const char separator = '\n';  // cannot occur in any of the names
+  std::string text = "vmferry step key 1";
+  for (const std::string& part :
+       {run, plan.application.name, step.workload, std::string(Name(step.phase)), std::to_string(step.ordinal),
+        step.name, std::string(direction == Direction::kForward ? "forward" : "backward"),
+        std::to_string(generation)})
+    text += separator + part;
+  return Sha256Hex(text);
+}
+
+Performer::Performer(Engine& engine, Engine::Application_& application, int index, Direction direction)
+    : engine_(engine),
+      application_(application),
+      index_(index),
+      direction_(direction),
+      planned_(application.plan.steps[static_cast<std::size_t>(index)]),
+      step_(*FindStep(planned_.name)) {}
+
+Task<void> Performer::Perform() {
+  Next next = Next::kLeave;
+  const bool in_doubt = state().status == StepStatus::kStarted && planned_.effect;
+  if (direction_ == Direction::kBackward)
+    next = co_await BeginUndo();
+  else if (in_doubt)
+    next = co_await Settle();
+  else
+    next = co_await Begin();
+  while (next == Next::kGoOn) next = co_await Advance();
+}
+
+// Observe, then `found` or the intent.
+Task<Performer::Next> Performer::Begin() {
+  Json before = Json::object();
+  if (planned_.effect) {
+    auto looked = co_await Look();
+    if (Interrupted()) co_return Next::kLeave;
+    if (!looked) {
+      const Error error = DeadlineError();
+      co_return co_await DigestError(error);
+    }
+    if (!looked->ok()) co_return co_await DigestError(looked->error());
+    const Observation& seen = looked->value();
+    if (seen.verdict == Verdict::kUnknown) {
+      std::string why = Title() + ": cannot be told whether it is done: " + seen.evidence.dump();
+      co_await HoldFor(std::move(why), Activity::kNeedsOperator);
+      co_return Next::kLeave;
+    }
+    if (seen.verdict == Verdict::kDone && state().key.empty()) {
+      Json payload;
+      payload["name"] = planned_.name;
+      payload["evidence"] = seen.evidence;
+      std::vector<Event> events;
+      events.push_back(Draft(EventKind::kFound, state().attempt, std::move(payload)));
+      co_await engine_.Record(application_, std::move(events));
+      co_return Next::kLeave;
+    }
+    before = seen.before;
+  }
+  co_await Intend(before);
+  co_return Next::kGoOn;
+}
+
+// An intent stands without outcome: what became of it?
+Task<Performer::Next> Performer::Settle() {
+  if (!application_.started.contains(index_)) co_await Intend(state().before);
+  auto looked = co_await LookUntilAnswered();
+  if (Interrupted()) co_return Next::kLeave;
+  if (!looked || !looked->ok()) {
+    std::string why = Title() + " is in doubt and cannot be observed: " + meter_.text;
+    co_await HoldFor(std::move(why), Activity::kNeedsOperator);
+    co_return Next::kLeave;
+  }
+  const Observation& seen = looked->value();
+  Json payload;
+  payload["verdict"] = std::string(Name(seen.verdict));
+  payload["evidence"] = seen.evidence;
+  std::vector<Event> events;
+  events.push_back(Draft(EventKind::kObserved, state().attempt, std::move(payload)));
+  co_await engine_.Record(application_, std::move(events));
+  if (seen.verdict == Verdict::kDone) {
+    co_await Conclude("done", seen.evidence, std::nullopt, "observe");
+    co_return Next::kLeave;
+  }
+  const bool stuck = seen.verdict == Verdict::kUnknown ||
+                     (seen.verdict == Verdict::kNotStarted && step_.spec().recovery == Recovery::kNeither);
+  if (!stuck) co_return Next::kGoOn;
+  std::string why = Title() + " is in doubt: " + seen.evidence.dump();
+  co_await HoldFor(std::move(why), Activity::kNeedsOperator);
+  co_return Next::kLeave;
+}
+
+// Looks until there is an answer that counts, the deadline is past, or somebody interrupts. Never goes on without one.
+Task<std::optional<Result<Observation>>> Performer::LookUntilAnswered() {
+  for (;;) {
+    auto looked = co_await Look();
+    if (looked && looked->ok()) co_return looked;
+    meter_.text = looked ? Describe(looked->error()) : "no answer to the question what became of it";
+    const bool again = !looked || SafeToRetry(looked->error());
+    if (!again || PastDeadline() || Interrupted()) co_return looked;
+    const std::chrono::milliseconds pause(1000);
+    static_cast<void>(co_await Wait(pause));
+  }
+}
+
+// One call of Apply or Undo and what follows from its answer.
+Task<Performer::Next> Performer::Advance() {
+  if (Interrupted()) co_return Next::kLeave;
+  if (PastDeadline()) {
+    const Error error = DeadlineError();
+    co_await Conclude("failed", Json(), error, "apply");
+    co_return Next::kLeave;
+  }
+  if (*application_.abandoned > 0) {
+    meter_.text = "an earlier call has not come back; nothing else is asked meanwhile";
+    const std::chrono::milliseconds pause(1000);
+    co_return co_await Wait(pause);
+  }
+  auto answer = co_await Call();
+  if (answer) co_return co_await Digest(std::move(*answer));
+  // The attempt is in doubt: it was given up, and its late result will be dropped.
+  meter_.text = "no answer within " + Seconds(engine_.options_.attempt_timeout + engine_.options_.grace);
+  const Error silent{ErrorKind::kUnknownOutcome, "", "", meter_.text, ""};
+  co_return co_await DigestError(silent);
+}
+
+Task<Performer::Next> Performer::Digest(Result<Progress> answer) {
+  if (!answer.ok()) co_return co_await DigestError(answer.error());
+  co_return co_await DigestProgress(*answer);
+}
+
+Task<Performer::Next> Performer::DigestProgress(const Progress& progress) {
+  std::vector<Event> events;
+  Json payload = Json::object();
+  if (!progress.handle.is_null() && progress.handle != state().handle) {
+    payload["handle"] = progress.handle;
+    events.push_back(Draft(EventKind::kHandle, state().attempt, payload));
+  }
+  const bool ends = progress.state == Progress::State::kDone;
+  if (!ends && !progress.facts.is_null() && progress.facts != state().facts) {
+    payload = Json::object();
+    payload["facts"] = progress.facts;
+    events.push_back(Draft(EventKind::kFacts, state().attempt, payload));
+  }
+  if (!events.empty()) co_await engine_.Record(application_, std::move(events));
+  meter_ = progress.meter;
+  for (Watcher* watcher : engine_.watchers_)
+    watcher->OnMeter(application_.run.state.run, application_.name, index_, meter_);
+  switch (progress.state) {
+    case Progress::State::kDone:
+      co_await Conclude("done", progress.facts, std::nullopt, "apply");
+      co_return Next::kLeave;
+    case Progress::State::kHold:
+      co_await HoldFor(Title() + ": " + progress.why, Activity::kNeedsOperator);
+      co_return Next::kLeave;
+    case Progress::State::kRollBack: {
+      const Error error{ErrorKind::kConflict, "", "", progress.why, ""};
+      co_await Conclude("failed", Json(), error, "apply");
+      co_return Next::kLeave;
+    }
+    case Progress::State::kNotYet: break;
+  }
+  co_return co_await Wait(progress.after);
+}
+
+Task<Performer::Next> Performer::DigestError(const Error& error) {
+  meter_.text = Describe(error);
+  const bool in_doubt = error.kind == ErrorKind::kUnknownOutcome && planned_.effect;
+  if (in_doubt && direction_ == Direction::kForward && !state().key.empty()) {
+    const std::chrono::milliseconds pause(std::min(++doubts_, 30) * 200);
+    Next next = co_await Wait(pause);
+    if (next == Next::kGoOn) next = co_await Settle();
+    co_return next;
+  }
+  const int attempt = Attempt();
+  const bool again = SafeToRetry(error) || in_doubt || error.kind == ErrorKind::kUnknownOutcome;
+  const bool retry = again && attempt < engine_.options_.max_attempts && !PastDeadline();
+  std::string result = retry ? "retry" : "failed";
+  co_await Conclude(std::move(result), Json(), error, "apply");
+  co_return Next::kLeave;
+}
+
+// The undo's intent; an in-doubt step is observed first, so that the trail says what was found.
+Task<Performer::Next> Performer::BeginUndo() {
+  const bool in_doubt = state().status == StepStatus::kStarted || state().status == StepStatus::kFailed;
+  if (in_doubt) {
+    auto looked = co_await Look();
+    if (engine_.stopping_) co_return Next::kLeave;
+    // Without an answer the undo goes on: it restores the before-image whatever became of the step.
+    if (looked && looked->ok()) {
+      Json payload;
+      payload["verdict"] = std::string(Name(looked->value().verdict));
+      payload["evidence"] = looked->value().evidence;
+      std::vector<Event> seen;
+      seen.push_back(Draft(EventKind::kObserved, state().attempt, std::move(payload)));
+      co_await engine_.Record(application_, std::move(seen));
+    }
+  }
+  co_await Intend(state().before);
+  co_return Next::kGoOn;
+}
+
+Task<void> Performer::Intend(const Json& before) {
+  const bool forward = direction_ == Direction::kForward;
+  const bool resumed = application_.started.insert(forward ? index_ : ~index_).second;
+  const bool first = forward ? state().key.empty() : state().status != StepStatus::kUndoing;
+  const std::int64_t since = first || resumed || state().since_ms == 0 ? Now() : state().since_ms;
+  const std::string& old_key = state().key;
+  std::string key = old_key;
+  if (key.empty())
+    key = StepKey(application_.run.state.run, application_.plan, index_, Direction::kForward, state().generation);
+  Json payload;
+  payload["name"] = planned_.name;
+  if (!planned_.workload.empty()) payload["workload"] = planned_.workload;
+  payload["key"] = std::move(key);
+  payload["effect"] = planned_.effect;
+  if (planned_.effect) payload["before"] = before;
+  payload["since_ms"] = since;
+  payload["deadline_ms"] = since + planned_.deadline.count();
+  const int attempt = (forward ? state().attempt : state().undo_attempt) + 1;
+  std::vector<Event> events;
+  events.push_back(Draft(forward ? EventKind::kIntent : EventKind::kUndoIntent, attempt, std::move(payload)));
+  co_await engine_.Record(application_, std::move(events));
+}
+
+Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Error> error, std::string via) {
+  const bool forward = direction_ == Direction::kForward;
+  const int attempt = Attempt();
+  Json payload;
+  payload["name"] = planned_.name;
+  payload["result"] = result;
+  payload["via"] = via;
+  if (!facts.is_null()) payload["facts"] = std::move(facts);
+  if (error) payload["error"] = ErrorToJson(*error);
+  if (result == "retry") payload["retry_at_ms"] = RetryAt(attempt, Now());
+  std::vector<Event> events;
+  events.push_back(Draft(forward ? EventKind::kOutcome : EventKind::kUndoOutcome, attempt, std::move(payload)));
+  if (!forward && result == "failed") {
+    Json hold;
+    hold["activity"] = std::string(Name(Activity::kRollbackBlocked));
+    hold["why"] = "undo of " + Title() + ": " + Describe(*error);
+    events.push_back(engine_.Draft(application_, EventKind::kHold, std::move(hold)));
+  }
+  co_await engine_.Record(application_, std::move(events));
+}
+
+Task<void> Performer::HoldFor(std::string why, Activity activity) {
+  Json payload;
+  payload["activity"] = std::string(Name(activity));
+  payload["why"] = std::move(why);
+  std::vector<Event> events;
+  events.push_back(engine_.Draft(application_, EventKind::kHold, std::move(payload)));
+  co_await engine_.Record(application_, std::move(events));
+}
+
+Task<Performer::Next> Performer::Wait(std::chrono::milliseconds time) {
+  const auto bounded = std::min(time, engine_.options_.longest_wait);
+  co_await application_.wake.Wait(bounded);
+  co_return Interrupted() ? Next::kLeave : Next::kGoOn;
+}
+
+// Runs a call of the step on the pool. One that does not answer in time is asked to stop, and counted until it does.
+template <class Answer>
+Task<std::optional<Answer>> Performer::Ask(std::function<Answer(const StepContext&)> call) {
+  StepContext context = Context();
+  std::stop_source given_up;
+  context.call.stop = given_up.get_token();
+  auto outstanding = application_.abandoned;
+  auto returned = std::make_shared<std::atomic<bool>>(false);
+  std::function<Answer()> work = [context, call = std::move(call), outstanding, returned]() -> Answer {
+    // Given up while it was still in the queue: it must not begin any more.
+    const bool begin = !context.call.stop.stop_requested();
+    Answer answer = begin ? call(context) : Answer(Error{ErrorKind::kUnavailable, "", "", "given up", ""});
+    if (returned->exchange(true)) --*outstanding;
+    return answer;
+  };
+  const auto patience = engine_.options_.attempt_timeout + engine_.options_.grace;
+  std::optional<Answer> answer = co_await OnPool(engine_.loop_, std::move(work), patience);
+  if (!answer) {
+    given_up.request_stop();
+    ++*outstanding;
+    if (returned->exchange(true)) --*outstanding;  // it came back at this very moment
+  }
+  co_return answer;
+}
+
+Task<std::optional<Result<Observation>>> Performer::Look() {
+  const Step& step = step_;
+  std::function<Result<Observation>(const StepContext&)> look = [&step](const StepContext& context) {
+    return step.Observe(context);
+  };
+  co_return co_await Ask(std::move(look));
+}
+
+Task<std::optional<Result<Progress>>> Performer::Call() {
+  const Step& step = step_;
+  const bool forward = direction_ == Direction::kForward;
+  std::function<Result<Progress>(const StepContext&)> call = [&step, forward](const StepContext& context) {
+    return forward ? step.Apply(context) : step.Undo(context);
+  };
+  co_return co_await Ask(std::move(call));
+}
+
+bool Performer::Interrupted() const {
+  if (engine_.stopping_ || engine_.journal_error_) return true;
+  return direction_ == Direction::kForward && application_.state().activity != Activity::kWorking;
+}
+
+bool Performer::PastDeadline() const {
+  return state().deadline_ms > 0 && Now() > state().deadline_ms;
+}
+
+Error Performer::DeadlineError() const {
+  return {ErrorKind::kTimedOut, "", "",
+          "not done within its deadline of " + Seconds(planned_.deadline) +
+              (meter_.text.empty() ? "" : "; last: " + meter_.text),
+          "give it a longer `deadline` if it needs one"};
+}
+
+StepContext Performer::Context() const {
+  const Plan& plan = application_.plan;
+  StepContext context;
+  context.run = application_.run.state.run;
+  context.application = &plan.application;
+  for (const Workload& workload : plan.application.workloads)
+    if (workload.name == planned_.workload) context.workload = &workload;
+  context.parameters = planned_.parameters;
+  context.key = state().key.empty() ? StepKey(context.run, plan, index_, Direction::kForward, state().generation)
+                                    : state().key;
+  context.before = state().before;
+  context.handle = state().handle;
+  context.facts = state().facts;
+  if (state().since_ms > 0) context.elapsed = std::chrono::milliseconds(std::max<std::int64_t>(0, Now() - state().since_ms));
+  context.target_served = TargetServed(plan, application_.state());
+  // A copy, since the call runs on another thread.
+  std::map<std::string, Json> earlier;
+  for (const auto& [index, step] : application_.state().steps) {
+    const PlannedStep& planned = plan.steps[static_cast<std::size_t>(index)];
+    if (step.status == StepStatus::kDone || step.status == StepStatus::kFound)
+      earlier[planned.name + "\n" + planned.workload] = step.facts;
+  }
+  context.earlier = [earlier = std::move(earlier)](std::string_view step, std::string_view workload) {
+    const auto found = earlier.find(std::string(step) + "\n" + std::string(workload));
+    return found == earlier.end() ? Json() : found->second;
+  };
+  SystemSet& systems = *application_.run.systems;
+  context.systems = planned_.effect ? &systems.writing() : &systems.reading();
+  context.workers = &engine_.workers_;
+  context.call.timeout = engine_.options_.attempt_timeout;
+  return context;
+}
+
+const StepState& Performer::state() const {
+  static const StepState kPending;
+  const auto& steps = application_.state().steps;
+  const auto found = steps.find(index_);
+  return found == steps.end() ? kPending : found->second;
+}
+
+// The number of the attempt that goes on; one that failed before its intent counts too.
+int Performer::Attempt() const {
+  if (direction_ == Direction::kBackward) return std::max(1, state().undo_attempt);
+  const bool begun = state().status == StepStatus::kStarted;
+  return begun ? state().attempt : state().attempt + 1;
+}
+
+std::int64_t Performer::Now() const { return engine_.clock_.Now().wall_ms; }
+
+Event Performer::Draft(EventKind kind, int attempt, Json payload) const {
+  Event event = engine_.Draft(application_, kind, std::move(payload));
+  event.step = index_;
+  event.attempt = attempt;
+  return event;
+}
+
+std::string Performer::Title() const {
+  return planned_.workload.empty() ? planned_.name : planned_.name + " (" + planned_.workload + ")";
+}
+
+}  // namespace vmferry

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Performer: carries one step of one application forward or backward, as far as it goes now. Owned by the coroutine
+// that drives the application; engine thread only.
+#pragma once
+
+#include "orchestrator/engine_parts.h"
+
+namespace vmferry {
+
+enum class Direction { kForward, kBackward };
+
+class Performer {
+ public:
+  Performer(Engine& engine, Engine::Application_& application, int index, Direction direction);
+  // Observe, intent, Apply until done, outcome; or the same with Undo. Returns early when the engine stops, the
+  // application is to roll back (going forward), or a person is needed.
+  Task<void> Perform();
+
+ private:
+  enum class Next { kGoOn, kLeave };
+
+  Task<Next> Begin();
+  Task<Next> BeginUndo();
+  Task<Next> Settle();
+  Task<Next> Advance();
+  Task<Next> Digest(Result<Progress> answer);
+  Task<Next> DigestProgress(const Progress& progress);
+  Task<Next> DigestError(const Error& error);
+  Task<Next> Wait(std::chrono::milliseconds time);
+  template <class Answer>
+  Task<std::optional<Answer>> Ask(std::function<Answer(const StepContext&)> call);
+  Task<std::optional<Result<Observation>>> Look();
+  Task<std::optional<Result<Observation>>> LookUntilAnswered();
+  Task<std::optional<Result<Progress>>> Call();
+  Task<void> Intend(const Json& before);
+  Task<void> Conclude(std::string result, Json facts, std::optional<Error> error, std::string via);
+  Task<void> HoldFor(std::string why, Activity activity);
+
+  bool Interrupted() const;
+  bool PastDeadline() const;
+  int Attempt() const;
+  StepContext Context() const;
+  const StepState& state() const;
+  std::int64_t Now() const;
+  Event Draft(EventKind kind, int attempt, Json payload) const;
+  Error DeadlineError() const;
+  std::string Title() const;
+
+  Engine& engine_;
+  Engine::Application_& application_;
+  const int index_;
+  const Direction direction_;
+  const PlannedStep& planned_;
+  const Step& step_;
+  Meter meter_;
+  int doubts_ = 0;  // answers without a known outcome, in this Perform
+};
+
+// The step's idempotency key in its current generation.
+std::string StepKey(const std::string& run, const Plan& plan, int index, Direction direction, int generation);
+
+}  // namespace vmferry

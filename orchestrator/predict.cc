@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/predict.h"
+
+#include "orchestrator/words.h"
+#include "state/event.h"
+#include "steps/workers.h"
+
+namespace vmferry {
+namespace {
+
+StepContext DryContext(const Plan& plan, const PlannedStep& step, SystemSet& systems, Workers& workers,
+                       std::chrono::milliseconds timeout) {
+  StepContext context;
+  context.run = "dry-run";
+  context.application = &plan.application;
+  for (const Workload& workload : plan.application.workloads)
+    if (workload.name == step.workload) context.workload = &workload;
+  context.parameters = step.parameters;
+  context.key = std::string(64, '0');
+  context.earlier = [](std::string_view, std::string_view) { return Json(); };
+  context.systems = &systems.reading();
+  context.workers = &workers;
+  context.call.timeout = timeout;
+  return context;
+}
+
+std::string Title(const PlannedStep& step) {
+  return step.workload.empty() ? step.name : step.name + " (" + step.workload + ")";
+}
+
+std::string StepText(const PredictedStep& predicted, const Style& style, int number) {
+  const PlannedStep& step = *predicted.step;
+  std::string text = Padded(std::to_string(number) + ".", 4) + style.Bold(Title(step)) +
+                     (step.implicit ? style.Dim("  (added by vmferry)") : "") + "\n";
+  if (step.point_of_no_return)
+    text += "    " + style.Warn("-- point of no return: from here on nothing rolls back --") + "\n";
+  if (!predicted.forecast.will.empty()) text += "    does:  " + predicted.forecast.will + "\n";
+  if (step.effect) text += "    undo:  " + predicted.forecast.undo + "\n";
+  for (const Error& problem : predicted.forecast.problems)
+    text += "    " + style.Bad("problem: ") + Describe(problem) + "\n";
+  return text;
+}
+
+std::string PhaseTitle(const Plan& plan, Phase phase) {
+  if (phase != Phase::kCommit) return std::string(Name(phase));
+  return "soak for " + std::to_string(plan.rollback_window_minutes) +
+         " min, then `vmferry commit` (or `vmferry rollback`)";
+}
+
+}  // namespace
+
+bool Prediction::clean() const {
+  for (const PredictedStep& step : steps)
+    if (!step.forecast.problems.empty()) return false;
+  return true;
+}
+
+Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout) {
+  Prediction prediction;
+  prediction.plan = &plan;
+  Workers workers;
+  for (const PlannedStep& planned : plan.steps) {
+    const StepContext context = DryContext(plan, planned, systems, workers, timeout);
+    Result<Forecast> forecast = FindStep(planned.name)->Predict(context);
+    PredictedStep predicted;
+    predicted.step = &planned;
+    if (forecast)
+      predicted.forecast = std::move(*forecast);
+    else
+      predicted.forecast.problems.push_back(forecast.error());
+    prediction.steps.push_back(std::move(predicted));
+  }
+  return prediction;
+}
+
+std::string PredictionText(const Prediction& prediction, bool colour) {
+  const Plan& plan = *prediction.plan;
+  const Style style{colour};
+  std::string text = style.Bold(plan.application.name) + ": " + plan.application.source + " -> " +
+                     plan.application.target + "\n";
+  Phase phase = Phase::kPlanned;
+  int number = 0;
+  for (const PredictedStep& step : prediction.steps) {
+    if (step.step->phase != phase) text += "\n" + style.Bold(PhaseTitle(plan, step.step->phase)) + "\n";
+    phase = step.step->phase;
+    text += StepText(step, style, ++number);
+  }
+  int problems = 0;
+  for (const PredictedStep& step : prediction.steps) problems += static_cast<int>(step.forecast.problems.size());
+  text += "\n";
+  text += problems == 0 ? style.Good("no problems found; nothing was changed")
+                        : style.Bad(std::to_string(problems) + " problem(s) found; nothing was changed");
+  return text + "\n";
+}
+
+Json PredictionToJson(const Prediction& prediction) {
+  Json steps = Json::array();
+  for (const PredictedStep& predicted : prediction.steps) {
+    const PlannedStep& step = *predicted.step;
+    Json problems = Json::array();
+    for (const Error& problem : predicted.forecast.problems) problems.push_back(ErrorToJson(problem));
+    steps.push_back({{"phase", std::string(Name(step.phase))},
+                     {"name", step.name},
+                     {"workload", step.workload},
+                     {"effect", step.effect},
+                     {"pointOfNoReturn", step.point_of_no_return},
+                     {"does", predicted.forecast.will},
+                     {"undo", predicted.forecast.undo},
+                     {"problems", problems}});
+  }
+  return {{"application", prediction.plan->application.name},
+          {"source", prediction.plan->application.source},
+          {"target", prediction.plan->application.target},
+          {"clean", prediction.clean()},
+          {"steps", steps}};
+}
+
+}  // namespace vmferry

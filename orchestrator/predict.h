@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Predict: the dry run. Asks every step what it would do now, through read-only plugins; runs the checks for real.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orchestrator/systems.h"
+#include "runbooks/plan.h"
+
+namespace vmferry {
+
+struct PredictedStep {
+  const PlannedStep* step = nullptr;
+  Forecast forecast;
+};
+
+struct Prediction {
+  const Plan* plan = nullptr;
+  std::vector<PredictedStep> steps;
+  bool clean() const;  // no step has problems
+};
+
+// Blocks while the platforms are read; each call is bounded by `timeout`.
+Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout);
+
+std::string PredictionText(const Prediction& prediction, bool colour);
+Json PredictionToJson(const Prediction& prediction);
+
+}  // namespace vmferry

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "orchestrator/report.h"
+
+#include <algorithm>
+
+#include "orchestrator/event_text.h"
+#include "orchestrator/exit_code.h"
+#include "state/clock.h"
+
+namespace vmferry {
+namespace {
+
+std::string StateText(const ApplicationState& application) {
+  if (application.activity == Activity::kWorking || IsEnding(application.phase))
+    return std::string(Name(application.phase));
+  return std::string(Name(application.phase)) + ", " + std::string(Name(application.activity));
+}
+
+std::string Painted(const ApplicationState& application, const Style& style, std::size_t width) {
+  const std::string text = Padded(StateText(application), width);
+  switch (ExitOf(application)) {
+    case ExitCode::kDone: return style.Good(text);
+    case ExitCode::kInterrupted: return style.Warn(text);
+    default: return style.Bad(text);
+  }
+}
+
+std::string PlannedText(const ApplicationState& application, int step, const char* member) {
+  const Json& steps = application.plan.value("steps", Json::array());
+  if (static_cast<std::size_t>(step) >= steps.size()) return "";
+  const Json& value = steps[static_cast<std::size_t>(step)].value(member, Json());
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
+const StepState* StepNamed(const ApplicationState& application, const std::string& name) {
+  for (const auto& [index, step] : application.steps)
+    if (PlannedText(application, index, "name") == name) return &step;
+  return nullptr;
+}
+
+// Finished copies that stay on the target although the application went back.
+std::vector<std::string> KeptCopies(const ApplicationState& application) {
+  std::vector<std::string> kept;
+  for (const auto& [index, step] : application.steps) {
+    if (!step.facts.is_object() || !step.facts.contains("kept")) continue;
+    for (const Json& copy : step.facts["kept"])
+      kept.push_back(copy.is_string() ? copy.get<std::string>() : copy.dump());
+  }
+  return kept;
+}
+
+std::string Next(const RunState& run, const ApplicationState& application) {
+  const std::string which = run.applications.size() > 1 ? " --app " + application.application : "";
+  switch (ExitOf(application)) {
+    case ExitCode::kDone:
+      if (application.phase == Phase::kCommitted) return "";
+      return "keep it:  vmferry commit " + run.run + which + "\n  go back:  vmferry rollback " + run.run + which +
+             " --reason \"...\"\n";
+    case ExitCode::kInterrupted: return "go on:    vmferry resume " + run.run + "\n";
+    case ExitCode::kRollbackBlocked:
+    case ExitCode::kNeedsOperator:
+      return "mend the cause, then:  vmferry resume " + run.run + which + "\n";
+    default: return "";
+  }
+}
+
+std::string ApplicationSummary(const RunState& run, const ApplicationState& application, const Style& style) {
+  std::string text = style.Bold(application.application) + ": " + Painted(application, style, 0);
+  const bool failed = ExitOf(application) != ExitCode::kDone;
+  if (failed && !application.reason.empty()) text += ": " + application.reason;
+  text += "\n";
+  if (application.phase == Phase::kAborted && !application.touched) text += "  aborted, nothing touched\n";
+  if (const std::int64_t gap = ServiceGapMs(application); gap >= 0)
+    text += "  without a healthy server at the load balancer for at most " +
+            HumanDuration(std::chrono::milliseconds(gap)) + "\n";
+  if (application.phase == Phase::kRolledBack)
+    for (const std::string& copy : KeptCopies(application)) text += "  finished copy kept: " + copy + "\n";
+  if (const std::string next = Next(run, application); !next.empty()) text += "  " + next;
+  return text;
+}
+
+std::string StepDetail(const ApplicationState& application, int index, const Style& style) {
+  const auto found = application.steps.find(index);
+  const StepState step = found == application.steps.end() ? StepState() : found->second;
+  std::string status(Name(step.status));
+  std::string line = "    " + Padded(PlannedText(application, index, "phase"), 12) +
+                     Padded(StepTitle(application, index), 34);
+  const bool bad = step.status == StepStatus::kFailed || step.status == StepStatus::kUndoFailed;
+  const bool good = step.status == StepStatus::kDone || step.status == StepStatus::kFound;
+  line += bad ? style.Bad(status) : good ? style.Good(status) : style.Dim(status);
+  if (good && step.since_ms > 0 && step.ended_ms >= step.since_ms)
+    line += " in " + HumanDuration(std::chrono::milliseconds(step.ended_ms - step.since_ms));
+  if (step.attempt > 1) line += ", attempt " + std::to_string(step.attempt);
+  if (step.error) line += ": " + Describe(*step.error);
+  return line + "\n";
+}
+
+}  // namespace
+
+std::int64_t ServiceGapMs(const ApplicationState& application) {
+  const StepState* quiesce = StepNamed(application, "quiesce_application");
+  const StepState* moved = StepNamed(application, "update_load_balancer");
+  if (!quiesce || !quiesce->intended) return -1;
+  if (application.phase == Phase::kRolledBack) return -1;
+  if (!moved || moved->status != StepStatus::kDone) return -1;
+  return moved->ended_ms - quiesce->first_intent_ms;
+}
+
+std::string RunTable(const RunState& run, const Style& style) {
+  std::size_t width = 0;
+  for (const std::string& name : run.order) width = std::max(width, name.size());
+  std::string text;
+  for (const std::string& name : run.order) {
+    const auto found = run.applications.find(name);
+    if (found == run.applications.end()) continue;
+    const ApplicationState& application = found->second;
+    text += "  " + Padded(name, width) + "  " + Painted(application, style, 28) + "  since " +
+            DateTime(application.updated_ms) +
+            (application.reason.empty() ? "" : "  " + style.Dim(application.reason)) + "\n";
+  }
+  return text;
+}
+
+std::string RunSummary(const RunState& run, const std::string& stopped, const Style& style) {
+  std::string text = "\n" + style.Bold("run " + run.run) + (stopped.empty() ? "" : " (" + stopped + ")") + "\n";
+  for (const std::string& name : run.order) {
+    const auto found = run.applications.find(name);
+    if (found != run.applications.end()) text += ApplicationSummary(run, found->second, style);
+  }
+  text += style.Dim("the whole story: vmferry audit show " + run.run) + "\n";
+  return text;
+}
+
+std::string RunDetails(const RunState& run, const Style& style) {
+  std::string text = style.Bold("run " + run.run) + "  created " + DateTime(run.created_ms) + " by " + run.actor + "\n";
+  for (const std::string& name : run.order) {
+    const auto found = run.applications.find(name);
+    if (found == run.applications.end()) continue;
+    const ApplicationState& application = found->second;
+    text += "  " + style.Bold(name) + "  " + Painted(application, style, 0) + "  since " +
+            DateTime(application.updated_ms) + (application.reason.empty() ? "" : "  " + application.reason) + "\n";
+    const std::size_t steps = application.plan.value("steps", Json::array()).size();
+    for (std::size_t i = 0; i < steps; ++i) text += StepDetail(application, static_cast<int>(i), style);
+  }
+  return text;
+}
+
+Json RunToJson(const RunState& run) {
+  Json applications = Json::array();
+  for (const std::string& name : run.order) {
+    const auto found = run.applications.find(name);
+    if (found == run.applications.end()) continue;
+    const ApplicationState& application = found->second;
+    Json steps = Json::array();
+    for (const auto& [index, step] : application.steps) {
+      Json entry{{"step", StepTitle(application, index)},
+                 {"status", std::string(Name(step.status))},
+                 {"attempt", step.attempt},
+                 {"startedAt_ms", step.first_intent_ms},
+                 {"endedAt_ms", step.ended_ms}};
+      if (step.error) entry["error"] = ErrorToJson(*step.error);
+      steps.push_back(std::move(entry));
+    }
+    applications.push_back({{"application", name},
+                            {"phase", std::string(Name(application.phase))},
+                            {"activity", std::string(Name(application.activity))},
+                            {"touched", application.touched},
+                            {"reason", application.reason},
+                            {"serviceGap_ms", ServiceGapMs(application)},
+                            {"exit", static_cast<int>(ExitOf(application))},
+                            {"updatedAt", FormatWallTime(application.updated_ms)},
+                            {"steps", steps}});
+  }
+  return {{"run", run.run},
+          {"wave", run.wave.value("wave", "")},
+          {"createdAt", FormatWallTime(run.created_ms)},
+          {"actor", run.actor},
+          {"exit", static_cast<int>(ExitOf(run))},
+          {"applications", applications}};
+}
+
+}  // namespace vmferry

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Report: what a run came to, for people and programs. Pure functions of the RunState.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orchestrator/words.h"
+#include "state/run_state.h"
+
+namespace vmferry {
+
+// One line an application: "billing  rolled back  after 12.3 s  smoke_test: ...".
+std::string RunTable(const RunState& run, const Style& style);
+
+// The end of a run: the table, how long the application was without service, what to do next.
+std::string RunSummary(const RunState& run, const std::string& stopped, const Style& style);
+
+// Every step of every application with its status and times.
+std::string RunDetails(const RunState& run, const Style& style);
+
+Json RunToJson(const RunState& run);
+
+// From the intent of quiescing to the outcome of switching traffic, in milliseconds; -1 if it was not switched. While
+// rolled back: to the outcome of undoing the quiescing.
+std::int64_t ServiceGapMs(const ApplicationState& application);
+
+}  // namespace vmferry

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine on the fake world: the main job, and what it does when the world or the process fails.
+#include "orchestrator/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "orchestrator/exit_code.h"
+#include "orchestrator/report.h"
+#include "tests/orchestrator/fake_run.h"
+
+namespace vmferry {
+namespace {
+
+constexpr const char* kApi = "customer-analytics-api";
+
+const FakeVm& VmOf(const WorldData& world, const std::string& name) {
+  const auto found = std::find_if(world.vms.begin(), world.vms.end(),
+                                  [&](const FakeVm& vm) { return vm.facts.name == name; });
+  if (found == world.vms.end()) throw std::runtime_error("no VM " + name);
+  return *found;
+}
+
+std::string ServerState(const WorldData& world, const std::string& pool, const std::string& server) {
+  for (const FakeLbPool& candidate : world.load_balancers)
+    for (const FakeServer& member : candidate.servers)
+      if (candidate.name == pool && member.name == server) return member.instances.begin()->second.state;
+  return "none";
+}
+
+std::string DomainState(const WorldData& world, const std::string& name) {
+  for (const FakeDomain& domain : world.domains)
+    if (domain.spec.domain == name) return domain.state;
+  return "none";
+}
+
+void ExpectOnTarget(const WorldData& world, const std::string& vm, const std::string& pool) {
+  EXPECT_EQ(VmOf(world, vm).facts.power, "off");
+  for (const NicFacts& nic : VmOf(world, vm).facts.nics) EXPECT_FALSE(nic.start_connected) << "the fence";
+  EXPECT_EQ(DomainState(world, vm), "running");
+  EXPECT_EQ(ServerState(world, pool, "kvm"), "ready");
+  EXPECT_NE(ServerState(world, pool, "vmware"), "ready");
+}
+
+void ExpectOnSource(const WorldData& world, const std::string& vm, const std::string& pool) {
+  EXPECT_EQ(VmOf(world, vm).facts.power, "on");
+  for (const NicFacts& nic : VmOf(world, vm).facts.nics) EXPECT_TRUE(nic.start_connected);
+  EXPECT_TRUE(VmOf(world, vm).facts.claim.empty());
+  EXPECT_EQ(DomainState(world, vm), "none");
+  EXPECT_EQ(ServerState(world, pool, "kvm"), "maint");
+  EXPECT_EQ(ServerState(world, pool, "vmware"), "ready");
+}
+
+int Count(const std::vector<Event>& events, EventKind kind) {
+  return static_cast<int>(std::count_if(events.begin(), events.end(), [&](const Event& e) { return e.kind == kind; }));
+}
+
+TEST(Engine, AGreenRunRestsInSoakOnTheTarget) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+  ExpectOnTarget(run.world->Copy(), "web1", "app");
+  EXPECT_EQ(ExitOf(run.State()), ExitCode::kDone);
+  EXPECT_GE(ServiceGapMs(run.Application(kApi)), 0);
+}
+
+TEST(Engine, EveryEffectHasItsIntentBeforeAndItsOutcomeAfter) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  std::map<int, int> open;
+  for (const Event& event : run.Events()) {
+    if (event.kind == EventKind::kIntent) ++open[event.step];
+    if (event.kind == EventKind::kOutcome) --open[event.step];
+    EXPECT_TRUE(open[event.step] == 0 || open[event.step] == 1) << "event " << event.seq;
+  }
+  for (const auto& [step, count] : open) EXPECT_EQ(count, 0) << "step " << step;
+}
+
+TEST(Engine, CommitMergesTheOverlayKeepsTheFenceAndEndsTheRun) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  ASSERT_TRUE(run.Decide("commit", {}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kCommitted) << run.Application(kApi).reason;
+  const WorldData world = run.world->Copy();
+  ExpectOnTarget(world, "web1", "app");
+  EXPECT_NE(VmOf(world, "web1").facts.migrated.find(run.run_id), std::string::npos);
+}
+
+TEST(Engine, RollbackFromSoakReturnsEverythingToTheSource) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+  ExpectOnSource(run.world->Copy(), "web1", "app");
+}
+
+TEST(Engine, RollbackAfterCommitIsRefused) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  ASSERT_TRUE(run.Decide("commit", {}).ok());
+  const Status refused = run.Decide("rollback", {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("it has ended"), std::string::npos) << refused.error().message;
+}
+
+TEST(Engine, AFailedPreCheckAbortsWithNothingTouched) {
+  FakeRun run(1);
+  const Status changed = run.world->Change([](WorldData& world) {
+    world.vms[0].snapshots.push_back({"snap-1", "before upgrade", ""});
+    ++world.revision;
+  });
+  ASSERT_TRUE(changed.ok());
+  ASSERT_TRUE(run.Run().ok());
+  const ApplicationState& application = run.Application(kApi);
+  EXPECT_EQ(application.phase, Phase::kAborted);
+  EXPECT_FALSE(application.touched);
+  EXPECT_EQ(ExitOf(run.State()), ExitCode::kProblems);
+  EXPECT_TRUE(run.world->Copy().history.empty()) << "a pre-check changed something";
+}
+
+TEST(Engine, OfThreeApplicationsTheSickOneGoesBackAndTheOthersStay) {
+  FakeRun run(3, 3);
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+  EXPECT_EQ(run.Application("inventory").phase, Phase::kSoak);
+  EXPECT_EQ(run.Application("billing").phase, Phase::kRolledBack);
+  const WorldData world = run.world->Copy();
+  ExpectOnTarget(world, "web1", "app");
+  ExpectOnTarget(world, "inventory1", "inventory");
+  ExpectOnSource(world, "billing1", "billing");
+  EXPECT_EQ(ExitOf(run.State()), ExitCode::kRolledBack);
+}
+
+TEST(Engine, AWaveThatHasFailedEnoughStartsNoMore) {
+  FakeRun run(3, 1, 1);
+  run.submission.wave.plans.push_back(run.submission.wave.plans.front());  // billing before the first
+  run.submission.wave.plans.erase(run.submission.wave.plans.begin());
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(run.Application("billing").phase, Phase::kRolledBack);
+  EXPECT_EQ(run.Application("inventory").phase, Phase::kAborted);
+  EXPECT_FALSE(run.Application("inventory").touched);
+  EXPECT_NE(run.Application("inventory").reason.find("the wave stopped"), std::string::npos);
+}
+
+TEST(Engine, TheSameApplicationIsNotRunTwiceAtOnceNorAgainAfterSuccess) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  Status again = run.Run();
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().kind, ErrorKind::kConflict);
+  ASSERT_TRUE(run.Decide("commit", {}).ok());
+  again = run.Run();
+  ASSERT_FALSE(again.ok());
+  EXPECT_NE(again.error().message.find("already migrated by run " + run.run_id), std::string::npos);
+}
+
+TEST(Engine, AnApplicationThatWentBackMayBeRunAgain) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  const Status again = run.Run();
+  ASSERT_TRUE(again.ok()) << Describe(again.error());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+}
+
+TEST(Engine, ABusySystemIsAskedAgain) {
+  FakeRun run(1);
+  std::atomic<int> left = 2;
+  run.fault = [&](const CallSpec& call, const Json&) {
+    const bool now = call.name == "EnsureRunning" && left.fetch_sub(1) > 0;
+    return now ? Fault{Fault::Kind::kBefore, ErrorKind::kUnavailable} : Fault{};
+  };
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+}
+
+TEST(Engine, AnAnswerThatWasLostIsObservedAndTheEffectNotRepeated) {
+  FakeRun run(1);
+  std::atomic<int> left = 1;
+  run.fault = [&](const CallSpec& call, const Json&) {
+    const bool now = call.name == "ClaimVm" && left.fetch_sub(1) > 0;
+    return now ? Fault{Fault::Kind::kLostAnswer} : Fault{};
+  };
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+  EXPECT_EQ(Count(run.Events(), EventKind::kObserved), 1);
+  const auto history = run.world->Copy().history;
+  const auto claims = std::count_if(history.begin(), history.end(), [](const Fact& f) { return f.effect == "claimed"; });
+  EXPECT_EQ(claims, 1);
+}
+
+TEST(Engine, AnUndoThatCannotBeDoneBlocksTheRollbackAndResumesWhenMended) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  run.fault = [](const CallSpec& call, const Json&) {
+    return call.name == "EnsurePoweredOn" ? Fault{Fault::Kind::kBefore, ErrorKind::kDenied} : Fault{};
+  };
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  EXPECT_EQ(run.Application(kApi).activity, Activity::kRollbackBlocked);
+  EXPECT_EQ(ExitOf(run.State()), ExitCode::kRollbackBlocked);
+  run.fault = nullptr;
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+  ExpectOnSource(run.world->Copy(), "web1", "app");
+}
+
+TEST(Engine, AStopLeavesAnIntentThatResumeFinishes) {
+  FakeRun run(1);
+  run.on_event = [](const Event& event, Engine& engine) {
+    if (event.kind == EventKind::kIntent && event.payload.value("name", "") == "final_data_sync")
+      engine.RequestStop("the test");
+  };
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(ExitOf(run.State()), ExitCode::kInterrupted);
+  run.on_event = nullptr;
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+  ExpectOnTarget(run.world->Copy(), "web1", "app");
+}
+
+TEST(Engine, AfterACrashAtAnyAppendResumeReachesTheSameEnd) {
+  FakeRun whole(1);
+  ASSERT_TRUE(whole.Run().ok());
+  const std::int64_t appends = whole.journal.appends();
+  for (std::int64_t at = 2; at <= appends; ++at)
+    for (const auto fault : {MemoryJournal::Fault::kBeforeStoring, MemoryJournal::Fault::kAfterStoring}) {
+      FakeRun run(1);
+      run.journal.FailAt(at, fault);
+      EXPECT_FALSE(run.Run().ok()) << at;
+      run.journal.Restart();
+      run.run_id = run.journal.Runs().value().back();
+      const Status resumed = run.Decide("resume", {});
+      const ApplicationState& application = run.Application(kApi);
+      EXPECT_EQ(application.phase, Phase::kSoak)
+          << "append " << at << ": " << application.reason << (resumed ? "" : Describe(resumed.error()));
+      ExpectOnTarget(run.world->Copy(), "web1", "app");
+    }
+}
+
+// A failed step past the point of no return held for ever: resume folded to "working", and the failure held again.
+TEST(Engine, AFailedCommitHoldsAndResumesWhenMended) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  run.fault = [](const CallSpec& call, const Json&) {
+    return call.name == "MergeOverlays" ? Fault{Fault::Kind::kBefore, ErrorKind::kDenied} : Fault{};
+  };
+  ASSERT_TRUE(run.Decide("commit", {}).ok());
+  EXPECT_EQ(ExitOf(run.State()), ExitCode::kNeedsOperator) << run.Application(kApi).reason;
+  const Status back = run.Decide("rollback", {});
+  ASSERT_FALSE(back.ok());
+  EXPECT_NE(back.error().message.find("point of no return"), std::string::npos);
+  run.fault = nullptr;
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kCommitted) << run.Application(kApi).reason;
+}
+
+// A decision for one application of a stopped wave drove the others forward too.
+TEST(Engine, ADecisionForOneApplicationLeavesTheOthersOfAStoppedWaveAlone) {
+  FakeRun run(3, 1);
+  run.on_event = [](const Event& event, Engine& engine) {
+    if (event.kind == EventKind::kIntent && event.payload.value("name", "") == "final_data_sync")
+      engine.RequestStop("the test");
+  };
+  ASSERT_TRUE(run.Run().ok());
+  run.on_event = nullptr;
+  ASSERT_TRUE(run.Decide("rollback", {kApi}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+  EXPECT_EQ(run.Application("inventory").phase, Phase::kPlanned);
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  EXPECT_EQ(run.Application("inventory").phase, Phase::kSoak) << run.Application("inventory").reason;
+}
+
+// A step in doubt that could not be observed was applied again after a second, unobserved.
+TEST(Engine, AStepInDoubtIsNotAppliedBeforeItCouldBeObserved) {
+  FakeRun run(1);
+  run.on_event = [](const Event& event, Engine& engine) {
+    if (event.kind == EventKind::kIntent && event.payload.value("name", "") == "claim_source")
+      engine.RequestStop("the test");
+  };
+  ASSERT_TRUE(run.Run().ok());
+  run.on_event = nullptr;
+  std::atomic<int> unanswered = 3;
+  std::atomic<bool> written = false;
+  std::atomic<bool> written_unobserved = false;
+  run.fault = [&](const CallSpec& call, const Json&) {
+    if (call.access == Access::kWrite && unanswered > 0) written_unobserved = true;
+    if (call.access == Access::kWrite) written = true;
+    const bool now = call.name == "DescribeVm" && unanswered.fetch_sub(1) > 0;
+    return now ? Fault{Fault::Kind::kBefore, ErrorKind::kUnavailable} : Fault{};
+  };
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  EXPECT_FALSE(written_unobserved);
+  EXPECT_TRUE(written);
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+}
+
+TEST(Engine, AGuestThatIgnoresShutdownRollsBackAsDeclared) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.world->Change([](WorldData& world) { world.vms[0].deaf = true; ++world.revision; }).ok());
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+  ExpectOnSource(run.world->Copy(), "web1", "app");
+}
+
+TEST(Engine, SourceAndTargetNeverRunTogetherOnTheNetwork) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  bool source = true;
+  bool target = false;
+  for (const Fact& fact : run.world->Copy().history) {
+    const bool on_network = fact.detail.value("on_network", true);
+    if (fact.effect == "source-on") source = on_network;
+    if (fact.effect == "source-off") source = false;
+    if (fact.effect == "target-on") target = on_network;
+    if (fact.effect == "target-off") target = false;
+    EXPECT_FALSE(source && target) << "after " << fact.effect << " " << fact.object;
+  }
+  EXPECT_TRUE(source);
+}
+
+}  // namespace
+}  // namespace vmferry

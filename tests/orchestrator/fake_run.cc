@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/orchestrator/fake_run.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "state/clock.h"
+
+namespace vmferry {
+namespace {
+
+struct Names {
+  const char* application;
+  const char* vm;
+  const char* pool;
+};
+constexpr std::array<Names, 3> kNames{{{"customer-analytics-api", "web1", "app"},
+                                       {"billing", "billing1", "billing"},
+                                       {"inventory", "inventory1", "inventory"}}};
+
+std::string SiteText(int applications) {
+  std::string text = R"(apiVersion: vmferry.dev/v1
+kind: Site
+metadata: {name: test}
+spec:
+  platforms:
+    vmware: {plugin: fake, aliases: [vmware-vsphere]}
+    kvm: {plugin: fake}
+  services:
+    front: {plugin: fake}
+    web: {plugin: fake}
+  networks: {VM Network: user}
+  storage: {datastore1: vmferry}
+  defaults:
+    quiesce_application: {onRefusal: rollBack, guestShutdownDeadline: 2s, drainDeadline: 1s, probe: web}
+    smoke_test: {probe: web, deadline: 2s}
+  applications:
+)";
+  for (int i = 0; i < applications; ++i) {
+    const auto& [name, vm, pool] = kNames.at(static_cast<std::size_t>(i));
+    text += std::string("    ") + name + ":\n      workloads: [{name: " + vm + ", vm: " + vm +
+            "}]\n      loadBalancer: front\n      pool: " + pool +
+            "\n      sourceServer: vmware\n      targetServer: kvm\n      sourceHealthUrl: http://" + vm +
+            ".vmware.example/healthz\n      url: http://" + vm + ".kvm.example/healthz\n";
+  }
+  return text;
+}
+
+std::string RunbookText(const std::string& application) {
+  return "application: " + application + R"(
+sourcePlatform: vmware-vsphere
+targetPlatform: kvm
+rollbackWindowMinutes: 90
+preChecks: [vm_exists, target_capacity, target_name_free]
+cutoverSteps:
+  - quiesce_application
+  - final_data_sync
+  - convert_image
+  - power_on_target
+  - smoke_test
+  - update_load_balancer
+)";
+}
+
+std::string WaveText(int applications, int at_once, int stop_after_failed) {
+  std::string text = "apiVersion: vmferry.dev/v1\nkind: Wave\nmetadata: {name: test-wave}\nspec:\n  applicationsAtOnce: " +
+                     std::to_string(at_once) + "\n";
+  if (stop_after_failed > 0) text += "  stopAfter: {failed: " + std::to_string(stop_after_failed) + "}\n";
+  text += "  runbooks:\n";
+  for (int i = 0; i < applications; ++i)
+    text += std::string("    - ") + kNames.at(static_cast<std::size_t>(i)).application + ".yaml\n";
+  return text;
+}
+
+// The documents, checked from files as the command line does it.
+Checked CheckDocuments(int applications, int at_once, int stop_after_failed) {
+  namespace fs = std::filesystem;
+  std::string pattern = (fs::temp_directory_path() / "vmferry-test.XXXXXX").string();
+  const fs::path folder = mkdtemp(pattern.data());
+  std::ofstream(folder / "site.yaml") << SiteText(applications);
+  std::ofstream(folder / "wave.yaml") << WaveText(applications, at_once, stop_after_failed);
+  for (int i = 0; i < applications; ++i) {
+    const std::string name = kNames.at(static_cast<std::size_t>(i)).application;
+    std::ofstream(folder / (name + ".yaml")) << RunbookText(name);
+  }
+  Checked checked = CheckWave((folder / "wave.yaml").string(), (folder / "site.yaml").string());
+  for (const Diagnostic& diagnostic : checked.diagnostics) ADD_FAILURE() << Render(diagnostic, false);
+  fs::remove_all(folder);
+  return checked;
+}
+
+// The fake world behind every name of the site, faults in front of it.
+class FakeSystems final : public SystemSet {
+ public:
+  FakeSystems(const Site& site, const std::shared_ptr<World>& world, const FaultPicker& fault) {
+    for (const SystemEntry& entry : site.systems) {
+      std::shared_ptr<Plugin> plugin = MakeFake(entry.name, world);
+      if (fault) plugin = Faulty(plugin, fault);
+      writing_.plugins[entry.name] = plugin;
+      reading_.plugins[entry.name] = ReadOnly(plugin);
+    }
+  }
+  Systems& writing() override { return writing_; }
+  Systems& reading() override { return reading_; }
+
+ private:
+  struct View final : Systems {
+    Result<Plugin*> Find(const std::string& name) override {
+      const auto found = plugins.find(name);
+      if (found == plugins.end()) return Error{ErrorKind::kNotFound, name, "", "no such system", ""};
+      return found->second.get();
+    }
+    std::map<std::string, std::shared_ptr<Plugin>> plugins;
+  };
+  View writing_;
+  View reading_;
+};
+
+// Passes durable events on.
+class Listener final : public Watcher {
+ public:
+  Listener(Engine& engine, const std::function<void(const Event&, Engine&)>& sink) : engine_(engine), sink_(sink) {}
+  void OnEvent(const Event& event, const RunState&) override {
+    if (sink_) sink_(event, engine_);
+  }
+  void OnMeter(const std::string&, const std::string&, int, const Meter&) override {}
+
+ private:
+  Engine& engine_;
+  const std::function<void(const Event&, Engine&)>& sink_;
+};
+
+}  // namespace
+
+FakeRun::FakeRun(int applications, int at_once, int stop_after_failed)
+    : world(std::make_shared<World>(ExampleWorld(applications))) {
+  Checked checked = CheckDocuments(applications, at_once, stop_after_failed);
+  submission.wave = std::move(checked.wave.value());
+  submission.site = std::move(checked.site.value());
+  submission.actor = "tester";
+  options.longest_wait = std::chrono::milliseconds(1);
+}
+
+Status FakeRun::WithEngine(const std::function<Status(Engine&)>& order) {
+  const SystemClock clock;
+  Loop loop(4);
+  auto systems = [this](const Site& site) { return std::make_shared<FakeSystems>(site, world, fault); };
+  Engine engine(loop, journal, clock, systems, options);
+  Listener listener(engine, on_event);
+  engine.AddWatcher(&listener);
+  if (const Status ordered = order(engine); !ordered) return ordered;
+  return engine.Run();
+}
+
+Status FakeRun::Run() {
+  return WithEngine([this](Engine& engine) -> Status {
+    const Result<std::string> run = engine.Submit(submission);
+    if (!run) return run.error();
+    run_id = *run;
+    return Ok();
+  });
+}
+
+Status FakeRun::Decide(const std::string& kind, const std::vector<std::string>& applications) {
+  return WithEngine([&](Engine& engine) -> Status {
+    if (const Status adopted = engine.Adopt(run_id, nullptr); !adopted) return adopted;
+    return engine.DecideFor(run_id, applications, kind, "tester", "because the test says so");
+  });
+}
+
+std::vector<Event> FakeRun::Events() const { return journal.Read(run_id).value(); }
+RunState FakeRun::State() const { return FoldAll(run_id, Events()); }
+const ApplicationState& FakeRun::Application(const std::string& name) {
+  folded_ = State();
+  return folded_.applications[name];
+}
+
+}  // namespace vmferry

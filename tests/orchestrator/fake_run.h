@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FakeRun: an engine over the fake world and a journal in memory, for tests. One object is one set of platforms with
+// its journal; Restart makes a new engine on them, as a new process would.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "orchestrator/engine.h"
+#include "plugins/fake/example_world.h"
+#include "plugins/fake/fake.h"
+#include "plugins/filters.h"
+#include "state/memory_journal.h"
+
+namespace vmferry {
+
+class FakeRun {
+ public:
+  explicit FakeRun(int applications, int at_once = 1, int stop_after_failed = 0);
+
+  // Decides the fate of a plugin call before it is made (plugins/filters.h).
+  FaultPicker fault;
+  // Called for every durable event, on the engine's thread.
+  std::function<void(const Event&, Engine&)> on_event;
+
+  // Each runs an engine until everything rests.
+  Status Run();
+  Status Decide(const std::string& kind, const std::vector<std::string>& applications);
+  // What the last engine's run came to, folded anew from the journal.
+  RunState State() const;
+  const ApplicationState& Application(const std::string& name);
+  std::vector<Event> Events() const;
+
+  std::shared_ptr<World> world;
+  MemoryJournal journal;
+  std::string run_id;
+  EngineOptions options;
+  Submission submission;
+
+ private:
+  Status WithEngine(const std::function<Status(Engine&)>& order);
+  RunState folded_;
+};
+
+}  // namespace vmferry
