@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The documents of the embedded example, through the binary: plan, run, refusal, rollback, run again, commit, verify.
+# Usage: embedded.sh VMFERRY
+set -euo pipefail
+vmferry=$1
+place=$(mktemp -d "${TMPDIR:-/tmp}/vmferry-embedded.XXXXXX")
+trap 'rm -rf "$place"' EXIT
+cp "$(dirname "$(realpath "$0")")"/../../runbooks/examples/embedded/* "$place"
+cd "$place"
+expect() {
+  local wanted=$1 code=0; shift
+  "$@" > out.txt 2>&1 || code=$?
+  [[ $code == "$wanted" ]] || { cat out.txt; echo "exit $code instead of $wanted: $*" >&2; exit 1; }
+}
+last_run() { "$vmferry" --json status --site site.yaml | sed -n 's/.*"run":"\(r-[0-9a-f-]*\)".*/\1/p' | tail -n 1; }
+
+cp world.json before.json
+expect 0 "$vmferry" plan customer-analytics-api.yaml --site site.yaml
+cmp world.json before.json
+expect 0 "$vmferry" run customer-analytics-api.yaml --site site.yaml
+grep -q soak out.txt
+expect 3 "$vmferry" run customer-analytics-api.yaml --site site.yaml
+expect 0 "$vmferry" rollback "$(last_run)" --site site.yaml --reason test
+expect 0 "$vmferry" run customer-analytics-api.yaml --site site.yaml
+expect 0 "$vmferry" commit "$(last_run)" --site site.yaml
+expect 3 "$vmferry" run customer-analytics-api.yaml --site site.yaml
+grep -q 'already migrated' out.txt
+expect 0 "$vmferry" audit verify --site site.yaml
+expect 0 "$vmferry" audit show "$(last_run)" --site site.yaml
+echo "embedded: all as expected"
