@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing, builds, and runs all tests; the last line says how it went.
+#   ./test.sh            everything: release, sanitizers, the lab end to end
+#   ./test.sh --quick    the release build and its tests, without the lab
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")"
+. cmake/packages.sh
+
+quick=no
+case ${1:-} in
+  '') ;;
+  --quick) quick=yes ;;
+  -h | --help) sed -n '3,5s/^# //p' "$0"; exit 0 ;;
+  *) echo "test.sh: unknown option $1; see --help" >&2; exit 2 ;;
+esac
+
+began=$SECONDS
+headline() { echo; echo "== $* ($((SECONDS - began)) s)"; }
+trap 'code=$?; ((code == 0)) || echo "TESTS FAILED (exit $code) after $((SECONDS - began)) s"' EXIT
+
+headline "packages"
+# shellcheck disable=SC2046
+install_missing $(build_packages) $(test_packages)
+[[ $quick == yes ]] || tests/lab/lab install
+
+headline "release build"
+cmake --preset release >/dev/null
+cmake --build --preset release
+if [[ $quick == yes ]]; then
+  headline "tests"
+  ctest --preset release -LE lab -j 2
+  exit
+fi
+
+headline "address and undefined-behaviour sanitizers"
+cmake --preset asan >/dev/null
+cmake --build --preset asan
+ctest --preset asan -LE 'lab|tidy' -j 2
+
+headline "thread sanitizer over the engine and the journal"
+cmake --preset tsan >/dev/null
+cmake --build --preset tsan --target test_orchestrator test_state test_steps
+ctest --preset tsan -R '^(orchestrator|state|steps)\.' -j 2
+
+headline "release tests and the lab, end to end"
+ctest --preset release -j 2
+echo "all tests passed in $(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s"
