@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "plugins/call.h"
 #include "plugins/libvirt/errors.h"

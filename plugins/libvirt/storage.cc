@@ -4,7 +4,9 @@
 #include <libvirt/virterror.h>
 
 #include <cstdio>
+#include <iterator>
 #include <pugixml.hpp>
+#include <string_view>
 
 #include "plugins/libvirt/domain_xml.h"
 

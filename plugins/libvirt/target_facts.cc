@@ -4,8 +4,10 @@
 #include <libvirt/virterror.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <pugixml.hpp>
 #include <set>
+#include <string_view>
 #include <vector>
 
 namespace vmferry::libvirt {

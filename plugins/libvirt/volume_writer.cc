@@ -14,6 +14,7 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include "plugins/libvirt/transfer.h"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/libvirt/volumes.h"
 
-#include <optional>
-
 #include "plugins/libvirt/seals.h"
 #include "plugins/libvirt/storage.h"
 #include "plugins/libvirt/transfer.h"
