@@ -21,7 +21,8 @@ struct LbServer {
   std::string state;    // administrative: "ready", "drain", "maint"
   std::string health;   // operational: "up", "down", "no check"; "checking": gets traffic, not confirmed by a check yet
   int weight = 0;
-  int sessions = 0;  // open now, over all instances
+  int sessions = 0;    // open now, over all instances
+  bool agreed = true;  // every instance has it, with the same state, address and weight
 };
 struct LbFacts {
   std::string pool;
@@ -38,7 +39,7 @@ struct SetServerRequest {
 };
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbQuery, pool)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbServer, name, address, state, health, weight, sessions)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbServer, name, address, state, health, weight, sessions, agreed)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbFacts, pool, servers, instances, differences, persist)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SetServerRequest, pool, server, state, weight)
 

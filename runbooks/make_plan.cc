@@ -14,7 +14,9 @@
 namespace vmferry {
 namespace {
 
-constexpr std::string_view kClaim = "claim_source";      // before the first effect
+constexpr std::string_view kClaim = "claim_source";                // before the first effect
+constexpr std::string_view kNotServing = "target_out_of_service";  // before that, if traffic is moved
+constexpr std::string_view kMoveTraffic = "update_load_balancer";
 constexpr std::string_view kMerge = "merge_overlay";     // commit: the target keeps what its overlay holds
 constexpr std::string_view kRelease = "release_source";  // commit: the claim ends
 constexpr std::string_view kPowerOn = "power_on_target";
@@ -158,6 +160,30 @@ class Planner {
     }
     if (const WrittenStep* power_on = runbook_.Find(kPowerOn)) AppendImplicit(kMerge, Phase::kCommit, power_on->at);
     if (first_effect != nullptr) AppendImplicit(kRelease, Phase::kCommit, first_effect->at);
+    InsertTrafficCheck();
+  }
+
+  // Right before the first effect: the target's server must not be in service yet. It is asked about with the very
+  // parameters that move the traffic, wherever those come from.
+  void InsertTrafficCheck() {
+    const StepSpec* check = vocabulary_.FindStep(kNotServing);
+    const auto named = [this](std::string_view name) {
+      return std::find_if(plan_.steps.begin(), plan_.steps.end(),
+                          [name](const PlannedStep& step) { return step.name == name; });
+    };
+    const auto mover = named(kMoveTraffic);
+    const auto claim = named(kClaim);
+    if (check == nullptr || mover == plan_.steps.end() || claim == plan_.steps.end()) return;
+    PlannedStep planned;
+    planned.phase = claim == plan_.steps.begin() ? claim->phase : std::prev(claim)->phase;
+    planned.ordinal = claim == plan_.steps.begin() ? 0 : std::prev(claim)->ordinal + 1;
+    planned.name = check->name;
+    planned.implicit = true;
+    planned.deadline = check->deadline;
+    planned.parameters = Json::object();
+    for (const ParameterSpec& spec : check->parameters)
+      if (mover->parameters.contains(spec.name)) planned.parameters[spec.name] = mover->parameters[spec.name];
+    plan_.steps.insert(claim, std::move(planned));
   }
 
   const Reader& reader_;

@@ -5,9 +5,9 @@ namespace vmferry {
 
 const std::vector<const Step*>& AllSteps() {
   static const std::vector<const Step*> steps = {
-      &VmExists(),           &TargetCapacity(),     &TargetNameFree(), &ClaimSource(),
-      &QuiesceApplication(), &FinalDataSync(),      &ConvertImage(),   &PowerOnTarget(),
-      &SmokeTest(),          &UpdateLoadBalancer(), &MergeOverlay(),   &ReleaseSource(),
+      &VmExists(),           &TargetCapacity(), &TargetNameFree(), &TargetOutOfService(), &ClaimSource(),
+      &QuiesceApplication(), &FinalDataSync(),  &ConvertImage(),   &PowerOnTarget(),      &SmokeTest(),
+      &UpdateLoadBalancer(), &MergeOverlay(),   &ReleaseSource(),
   };
   return steps;
 }

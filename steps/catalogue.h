@@ -11,6 +11,7 @@ namespace vmferry {
 const Step& VmExists();
 const Step& TargetCapacity();
 const Step& TargetNameFree();
+const Step& TargetOutOfService();
 const Step& ClaimSource();
 const Step& QuiesceApplication();
 const Step& FinalDataSync();

@@ -54,6 +54,7 @@ Result<Stand> AskGuest(const StepContext& context, const Workload& workload, Jso
     return stand;
   }
   handle["requested"][workload.name] = context.elapsed.count();
+  if (handle.contains("refused")) handle["refused"].erase(workload.name);
   stand.off = reply->done;
   stand.waiting = "shutting down the guest of VM " + workload.vm;
   return stand;
@@ -89,7 +90,7 @@ Progress Refused(const StepContext& context, const std::vector<Refusal>& refusal
   std::string why;
   for (const Refusal& refusal : refusals) {
     why += (why.empty() ? "" : "; ") + SourceName(context) + ": VM " + refusal.workload->vm + ": " + refusal.why;
-    if (policy == "force") handle["forced"][refusal.workload->name] = refusal.why;
+    handle[policy == "force" ? "forced" : "refused"][refusal.workload->name] = refusal.why;
     if (policy == "hold" && handle.contains("requested")) handle["requested"].erase(refusal.workload->name);
   }
   if (policy == "force") return Progress::NotYet(milliseconds(0), "powering off: " + why);

@@ -71,10 +71,10 @@ Result<Scene> LookAt(const StepContext& context) {
   const Result<std::optional<Place>> place = PlaceOf(context, "sourceServer", false);
   if (!place) return place.error();
   if (!*place) return scene;
-  const Result<PlacedServer> server = ReadServer(context, **place);
+  const Result<LbServer> server = ReadServer(context, **place);
   if (!server) return server.error();
-  scene.before["traffic"] = ServerImage(server->facts);
-  scene.out_of_service = server->facts.state == "maint" && server->agreed;
+  scene.before["traffic"] = ServerImage(*server);
+  scene.out_of_service = server->state == "maint" && server->agreed;
   return scene;
 }
 

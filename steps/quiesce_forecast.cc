@@ -44,12 +44,12 @@ void PredictTraffic(const StepContext& context, Forecast& forecast) {
   const Result<std::optional<Place>> place = PlaceOf(context, "sourceServer", false);
   if (!place) forecast.problems.push_back(place.error());
   if (!place || !*place) return;
-  const Result<PlacedServer> server = ReadServer(context, **place);
+  const Result<LbServer> server = ReadServer(context, **place);
   if (!server) {
     forecast.problems.push_back(server.error());
     return;
   }
-  const LbServer& facts = server->facts;
+  const LbServer& facts = *server;
   const std::string name = (*place)->pool + "/" + facts.name;
   forecast.will = "drain server " + name + " (" + facts.state + ", " + facts.health + ", " +
                   CountInWords(static_cast<std::size_t>(facts.sessions), "session") + "), at most " +

@@ -10,6 +10,7 @@
 #include "steps/names.h"
 #include "steps/parameters.h"
 #include "steps/pending.h"
+#include "steps/quiesce_forecast.h"
 #include "steps/systems.h"
 #include "steps/traffic.h"
 
@@ -18,8 +19,8 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr milliseconds kPoll{1000};
-// A guest that was asked to shut down but is still on may yet go: it is watched this long before it counts as back.
-constexpr milliseconds kSettle{15000};
+// A guest that was asked to shut down but is still on may yet go: it is watched before it counts as back.
+constexpr milliseconds kSettle{15000};  // one that had its whole time and stayed on
 
 const Json& BeforeOf(const StepContext& context, const Workload& workload) {
   return Member(Member(context.before, "workloads"), workload.name);
@@ -77,8 +78,12 @@ Result<Pending> PowerOn(const StepContext& context, const Workload& workload, Js
 }
 
 bool MayStillGoOff(const StepContext& context, const Workload& workload, const Json& handle) {
-  return context.elapsed < kSettle && Member(Member(handle, "requested"), workload.name).is_number() &&
-         !Member(Member(handle, "undo"), "poweredOn").contains(workload.name);
+  const bool back = Member(Member(handle, "undo"), "poweredOn").contains(workload.name);
+  if (back) return false;
+  if (Member(handle, "refused").contains(workload.name)) return context.elapsed < kSettle;
+  if (!Member(Member(handle, "requested"), workload.name).is_number()) return false;
+  // Asked a moment ago, perhaps: it has all the time it was given.
+  return context.elapsed < DurationOf(context.parameters, "guestShutdownDeadline", kGuestShutdownStandard) + kSettle;
 }
 
 Result<Pending> ReturnVm(const StepContext& context, const Workload& workload, Json& handle) {
@@ -127,9 +132,9 @@ Result<Pending> ReturnTraffic(const StepContext& context) {
   const int weight = static_cast<int>(IntegerOf(before, "weight", -1));
   if (state == "ready" && NothingWasOn(context)) return Pending();
   if (state == "ready") return PutInService(context, **place, weight, TextOf(before, "health") != "down");
-  const Result<PlacedServer> server = ReadServer(context, **place);
+  const Result<LbServer> server = ReadServer(context, **place);
   if (!server) return server.error();
-  if (server->facts.state == state && server->facts.weight == weight) return Pending();
+  if (server->state == state && server->weight == weight) return Pending();
   const Status set = SetServer(context, **place, state, weight);
   if (!set) return set.error();
   return Pending();

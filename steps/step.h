@@ -3,9 +3,9 @@
 // Step: one kind of thing a runbook can ask for. A step kind is stateless; everything it knows comes in a StepContext.
 //
 // Steps are plain blocking C++: they never sleep, retry, read clocks, log or decide to roll back; the engine does.
-// Each call returns within StepContext::call.timeout (30 s); longer work belongs to a worker (steps/workers.h), which
-// Apply starts, polls and finds again. Threading: called from pool threads, several applications at once; never two
-// calls for the same step of the same application at once (except after an attempt was given up as in doubt).
+// Each call returns within 30 s: StepContext::call bounds every call of a plugin, and all of them together. Longer
+// work belongs to a worker (steps/workers.h), which Apply starts, polls and finds again. Threading: called from pool
+// threads, several applications at once; never two calls for the same application at once.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ class Workers;
 enum class ParameterType { kText, kInteger, kBoolean, kDuration, kSize, kUrl, kChoice, kTextList, kService };
 
 struct ParameterSpec {
-  std::string name;     // camelCase: "onRefusal"
+  std::string name;  // camelCase: "onRefusal"
   ParameterType type = ParameterType::kText;
   bool required = true;
   std::string standard;              // default as text, when not required; empty: absent
@@ -55,9 +55,9 @@ struct StepSpec {
   Scope scope = Scope::kApplication;
   bool effect = false;  // false: a check; it gets read-only plugins
   Recovery recovery = Recovery::kIdempotent;
-  bool moves_traffic = false;       // its outcome puts the application on the target
-  bool point_of_no_return = false;  // cannot be undone
-  bool implicit = false;            // added by the checker, not written in runbooks
+  bool moves_traffic = false;                 // its outcome puts the application on the target
+  bool point_of_no_return = false;            // cannot be undone
+  bool implicit = false;                      // added by the checker, not written in runbooks
   std::chrono::milliseconds deadline{60000};  // standard for the parameter "deadline", which every step has
   std::vector<ParameterSpec> parameters;
   std::string reads;    // what it reads, in words
@@ -95,14 +95,14 @@ class Systems {
 struct StepContext {
   std::string run;
   const Application* application = nullptr;
-  const Workload* workload = nullptr;  // null for Scope::kApplication
-  Json parameters;                     // as the plan holds them
-  std::string key;                     // idempotency key, 64 hex digits; its first 12 go into object names
-  Json before;                         // Apply and Undo: the journaled before-image; null in Observe
-  Json handle;                         // the latest journaled handle; null if none
-  Json facts;                          // the latest journaled facts; null if none
+  const Workload* workload = nullptr;    // null for Scope::kApplication
+  Json parameters;                       // as the plan holds them
+  std::string key;                       // idempotency key, 64 hex digits; its first 12 go into object names
+  Json before;                           // Apply and Undo: the journaled before-image; null in Observe
+  Json handle;                           // the latest journaled handle; null if none
+  Json facts;                            // the latest journaled facts; null if none
   std::chrono::milliseconds elapsed{0};  // since the first attempt (of Apply, of Undo); a resume counts anew
-  bool target_served = false;          // Undo: traffic had been moved to the target since the last undo
+  bool target_served = false;            // Undo: traffic had been moved to the target since the last undo
   // Facts of an earlier done or found step of this application; null if there is none. For workload-scoped steps
   // name the workload, else pass "".
   std::function<Json(std::string_view step, std::string_view workload)> earlier;
@@ -129,9 +129,9 @@ struct Observation {
 // Volatile progress, for people; never journaled.
 struct Meter {
   std::uint64_t done = 0;
-  std::uint64_t total = 0;     // 0: unknown
-  std::string unit;            // "bytes", "sessions", ""
-  std::string text;            // "draining: 3 sessions left"
+  std::uint64_t total = 0;  // 0: unknown
+  std::string unit;         // "bytes", "sessions", ""
+  std::string text;         // "draining: 3 sessions left"
 };
 
 struct Progress {
@@ -156,9 +156,9 @@ struct Progress {
 
 // What a dry run says of one step.
 struct Forecast {
-  std::string will;                 // "shut down VM web1 (on, tools running), at most 2m, then hold"
-  std::string undo;                 // "power VM web1 on again, NICs as they were"
-  std::vector<Error> problems;      // what would make it fail, as known now
+  std::string will;             // "shut down VM web1 (on, tools running), at most 2m, then hold"
+  std::string undo;             // "power VM web1 on again, NICs as they were"
+  std::vector<Error> problems;  // what would make it fail, as known now
 };
 
 class Step {

@@ -52,17 +52,13 @@ Result<std::optional<Place>> PlaceOf(const StepContext& context, std::string_vie
                "add the parameter `" + missing + "` in the runbook or the site file"};
 }
 
-Result<PlacedServer> ReadServer(const StepContext& context, const Place& place) {
+Result<LbServer> ReadServer(const StepContext& context, const Place& place) {
   const Result<LbFacts> pool = ReadPool(context, place);
   if (!pool) return pool.error();
   std::vector<std::string> names;
   for (const LbServer& server : pool->servers) {
+    if (server.name == place.server) return server;
     names.push_back(server.name);
-    if (server.name != place.server) continue;
-    const bool differs = std::any_of(pool->differences.begin(), pool->differences.end(), [&](const std::string& text) {
-      return text.find(server.name) != std::string::npos;
-    });
-    return PlacedServer{server, !differs};
   }
   return PlaceError(place, ErrorKind::kNotFound, "the pool has no such server, only " + ListInWords(names),
                     "correct the server's name in the site file, or add it to the load balancer");
@@ -80,35 +76,36 @@ Status SetServer(const StepContext& context, const Place& place, const std::stri
 }
 
 Result<Pending> TakeOutOfService(const StepContext& context, const Place& place, milliseconds patience, Json& handle) {
-  const Result<PlacedServer> server = ReadServer(context, place);
+  const Result<LbServer> server = ReadServer(context, place);
   if (!server) return server.error();
   const bool closed_by_us = Member(handle, "sessionsCut").is_number();
-  if (server->facts.state == "maint" && (server->agreed || closed_by_us)) return Pending();
+  if (server->state == "maint" && (server->agreed || closed_by_us)) return Pending();
   const bool begun = Member(handle, "drainFromMs").is_number();
-  if (server->facts.state == "ready" || (server->facts.state == "drain" && !begun)) {
+  if (server->state == "ready" || (server->state == "drain" && !begun)) {
     const Status drained = SetServer(context, place, "drain", -1);
     if (!drained) return drained.error();
     if (!begun) handle["drainFromMs"] = context.elapsed.count();
     return Pending(WithHandle(context, Progress::NotYet(kAfterChange, "draining " + ObjectOf(place)), handle));
   }
   const milliseconds waited = WaitedSince(context, handle["drainFromMs"]);
-  if (server->facts.state == "drain" && server->facts.sessions > 0 && waited < patience) {
-    Progress progress = Progress::NotYet(
-        kDrainPoll, "draining " + ObjectOf(place) + ": " +
-                        CountInWords(static_cast<std::size_t>(server->facts.sessions), "session") + " left");
+  if (server->state == "drain" && server->sessions > 0 && waited < patience) {
+    Progress progress =
+        Progress::NotYet(kDrainPoll, "draining " + ObjectOf(place) + ": " +
+                                         CountInWords(static_cast<std::size_t>(server->sessions), "session") + " left");
     progress.meter.unit = "sessions";
     return Pending(WithHandle(context, std::move(progress), handle));
   }
-  handle["sessionsCut"] = server->facts.sessions;
+  handle["sessionsCut"] = server->sessions;
   const Status closed = SetServer(context, place, "maint", -1);
   if (!closed) return closed.error();
-  return Pending(WithHandle(context, Progress::NotYet(milliseconds(0), ObjectOf(place) + " is out of service"), handle));
+  return Pending(
+      WithHandle(context, Progress::NotYet(milliseconds(0), ObjectOf(place) + " is out of service"), handle));
 }
 
 Result<Pending> PutInService(const StepContext& context, const Place& place, int weight, bool when_healthy) {
-  const Result<PlacedServer> server = ReadServer(context, place);
+  const Result<LbServer> server = ReadServer(context, place);
   if (!server) return server.error();
-  const LbServer& facts = server->facts;
+  const LbServer& facts = *server;
   const bool weighted = weight < 0 || facts.weight == weight;
   const bool ready = facts.state == "ready" && weighted;  // the worst of the instances: all are ready
   const bool checked = !when_healthy || Healthy(facts);

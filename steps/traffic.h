@@ -3,7 +3,7 @@
 // Traffic: taking a load balancer's server out of service and putting it back, one rung a call (steps/pending.h).
 // A server comes back by way of "drain": the load balancer checks its health there but sends it no new traffic, so
 // that it is never "ready" while down. States read are the worst of the instances, so "maint" alone does not say that
-// no instance sends traffic: "agreed" means that none differs about the server.
+// no instance sends traffic: `LbServer::agreed` does.
 #pragma once
 
 #include <optional>
@@ -23,17 +23,12 @@ struct Place {
   std::string server;
 };
 
-struct PlacedServer {
-  LbServer facts;
-  bool agreed = true;
-};
-
 // The place named by the parameters `loadBalancer`, `pool` and `server_parameter`; nothing if no load balancer or, for
 // an optional server, no server is named; kInvalid if only a part is.
 Result<std::optional<Place>> PlaceOf(const StepContext& context, std::string_view server_parameter, bool optional);
 
 // kNotFound, listing the servers there are, if the pool lacks the server.
-Result<PlacedServer> ReadServer(const StepContext& context, const Place& place);
+Result<LbServer> ReadServer(const StepContext& context, const Place& place);
 Error PlaceError(const Place& place, ErrorKind kind, std::string message, std::string advice);
 Json ServerImage(const LbServer& server);  // {"server", "state", "weight", "health"}
 

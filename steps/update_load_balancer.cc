@@ -49,11 +49,11 @@ Status RequireSourceOut(const StepContext& context) {
   const Result<std::optional<Place>> place = PlaceOf(context, "sourceServer", true);
   if (!place) return place.error();
   if (!*place) return Ok();
-  const Result<PlacedServer> server = ReadServer(context, **place);
+  const Result<LbServer> server = ReadServer(context, **place);
   if (!server) return server.error();
-  if (server->facts.state == "maint" && server->agreed) return Ok();
+  if (server->state == "maint" && server->agreed) return Ok();
   return PlaceError(**place, ErrorKind::kConflict,
-                    "the source's server is not out of service but " + server->facts.state +
+                    "the source's server is not out of service but " + server->state +
                         (server->agreed ? "" : ", and the instances differ"),
                     "give quiesce_application the same loadBalancer, pool and sourceServer");
 }
@@ -72,16 +72,16 @@ class UpdateLoadBalancerStep final : public Step {
   Result<Observation> Observe(const StepContext& context) const override {
     const Result<Place> place = TargetPlace(context);
     if (!place) return place.error();
-    const Result<PlacedServer> server = ReadServer(context, *place);
+    const Result<LbServer> server = ReadServer(context, *place);
     if (!server) return server.error();
     Observation observation;
-    observation.before = {{"traffic", ServerImage(server->facts)}};
-    observation.evidence = Facts(*place, server->facts);
-    const bool healthy = server->facts.health == "up" || server->facts.health == "no check";
-    const bool weighted = WeightOf(context) < 0 || WeightOf(context) == server->facts.weight;
-    if (server->facts.state == "ready" && healthy && weighted && RequireSourceOut(context))
+    observation.before = {{"traffic", ServerImage(*server)}};
+    observation.evidence = Facts(*place, *server);
+    const bool healthy = server->health == "up" || server->health == "no check";
+    const bool weighted = WeightOf(context) < 0 || WeightOf(context) == server->weight;
+    if (server->state == "ready" && healthy && weighted && RequireSourceOut(context))
       observation.verdict = Verdict::kDone;
-    else if (server->facts.state == "drain")
+    else if (server->state == "drain")
       observation.verdict = Verdict::kPartial;
     return observation;
   }
@@ -94,9 +94,9 @@ class UpdateLoadBalancerStep final : public Step {
     Result<Pending> served = PutInService(context, *place, WeightOf(context), true);
     if (!served) return served.error();
     if (*served) return **served;
-    const Result<PlacedServer> server = ReadServer(context, *place);
+    const Result<LbServer> server = ReadServer(context, *place);
     if (!server) return server.error();
-    return Progress::Done(Facts(*place, server->facts));
+    return Progress::Done(Facts(*place, *server));
   }
 
   // A server that was ready before is put into maintenance all the same: its machine is about to be stopped.
@@ -107,9 +107,9 @@ class UpdateLoadBalancerStep final : public Step {
     const std::string was = TextOf(before, "state", "maint");
     const std::string state = was == "ready" ? "maint" : was;
     const auto weight = static_cast<int>(IntegerOf(before, "weight", -1));
-    const Result<PlacedServer> server = ReadServer(context, *place);
+    const Result<LbServer> server = ReadServer(context, *place);
     if (!server) return server.error();
-    if (server->facts.state != state || !server->agreed || (weight >= 0 && server->facts.weight != weight)) {
+    if (server->state != state || !server->agreed || (weight >= 0 && server->weight != weight)) {
       const Status set = SetServer(context, *place, state, weight);
       if (!set) return set.error();
     }
@@ -119,23 +119,18 @@ class UpdateLoadBalancerStep final : public Step {
   Result<Forecast> Predict(const StepContext& context) const override {
     Forecast forecast;
     const Result<Place> place = TargetPlace(context);
-    const Result<PlacedServer> server = place ? ReadServer(context, *place) : Result<PlacedServer>(place.error());
+    const Result<LbServer> server = place ? ReadServer(context, *place) : Result<LbServer>(place.error());
     const Result<std::optional<Place>> source = PlaceOf(context, "sourceServer", true);
     if (!server) forecast.problems.push_back(server.error());
     if (!source) forecast.problems.push_back(source.error());
     if (source && *source)
       if (const auto there = ReadServer(context, **source); !there) forecast.problems.push_back(there.error());
     if (!server) return forecast;
-    const LbServer& facts = server->facts;
+    const LbServer& facts = *server;
     const std::string name = place->pool + "/" + facts.name;
     forecast.will = "make server " + name + " (" + facts.address + ", now " + facts.state + ", " + facts.health +
                     ") ready once it is healthy";
     forecast.undo = "server " + name + " out of service (" + (facts.state == "ready" ? "maint" : facts.state) + ")";
-    if (facts.state == "ready")
-      forecast.problems.push_back(
-          PlaceError(*place, ErrorKind::kConflict,
-                     "the target's server is ready already: it would get traffic as soon as the target runs",
-                     "put it into maintenance before the run"));
     if (facts.weight == 0 && WeightOf(context) < 0)
       forecast.problems.push_back(PlaceError(*place, ErrorKind::kInvalid,
                                              "its weight is 0: it would get no traffic even when ready",

@@ -46,7 +46,7 @@ void LetSessionsLeave(const Scene& scene, FakeServer& server, const std::string&
 
 LbServer FactsOf(const Scene& scene, const FakeLbPool& pool, FakeServer& server,
                  std::vector<std::string>& differences) {
-  LbServer facts{server.name, server.address, "ready", HealthOf(scene.world, server), 0, 0};
+  LbServer facts{server.name, server.address, "ready", HealthOf(scene.world, server), 0, 0, true};
   const FakeServerState first = server.instances[pool.instances.front()];
   facts.state = first.state;
   facts.weight = first.weight;
@@ -54,10 +54,11 @@ LbServer FactsOf(const Scene& scene, const FakeLbPool& pool, FakeServer& server,
     const FakeServerState at = server.instances[instance];
     if (Severity(at.state) > Severity(facts.state)) facts.state = at.state;
     facts.weight = std::min(facts.weight, at.weight);
-    if (at.state != first.state || at.weight != first.weight)
-      differences.push_back(instance + ": " + server.name + " is " + at.state + ", weight " +
-                            std::to_string(at.weight) + "; " + pool.instances.front() + ": " + first.state +
-                            ", weight " + std::to_string(first.weight));
+    if (at.state == first.state && at.weight == first.weight) continue;
+    facts.agreed = false;
+    differences.push_back(instance + ": " + server.name + " is " + at.state + ", weight " + std::to_string(at.weight) +
+                          "; " + pool.instances.front() + ": " + first.state + ", weight " +
+                          std::to_string(first.weight));
   }
   LetSessionsLeave(scene, server, facts.state);
   facts.sessions = server.sessions;

@@ -38,22 +38,26 @@ void Add(const ServerRow& row, LbFacts* facts) {
   server->sessions += row.sessions;
 }
 
+// How an instance's row (null: it has none) differs from what the instances say together.
+std::vector<std::string> DifferencesOf(const ServerRow* row, const LbServer& merged) {
+  if (row == nullptr) return {"is not there, elsewhere it is"};
+  std::vector<std::string> differences;
+  const std::string state = StateOf(row->admin);
+  if (state != merged.state) differences.push_back("is " + state + ", elsewhere " + merged.state);
+  if (row->address != merged.address)
+    differences.push_back("is at " + row->address + ", elsewhere at " + merged.address);
+  if (row->weight != merged.weight)
+    differences.push_back("has weight " + std::to_string(row->weight) + ", elsewhere " + std::to_string(merged.weight));
+  return differences;
+}
+
 // REQUIRES: facts are complete
 void Compare(const InstanceView& view, LbFacts* facts) {
-  for (const LbServer& merged : facts->servers) {
-    const std::string start = view.instance + ": " + merged.name + " ";
-    const ServerRow* row = FindRow(view.rows, merged.name);
-    if (row == nullptr) {
-      facts->differences.push_back(start + "is not there, elsewhere it is");
-      continue;
+  for (LbServer& merged : facts->servers) {
+    for (const std::string& difference : DifferencesOf(FindRow(view.rows, merged.name), merged)) {
+      merged.agreed = false;
+      facts->differences.push_back(view.instance + ": " + merged.name + " " + difference);
     }
-    const std::string state = StateOf(row->admin);
-    if (state != merged.state) facts->differences.push_back(start + "is " + state + ", elsewhere " + merged.state);
-    if (row->address != merged.address)
-      facts->differences.push_back(start + "is at " + row->address + ", elsewhere at " + merged.address);
-    if (row->weight != merged.weight)
-      facts->differences.push_back(start + "has weight " + std::to_string(row->weight) + ", elsewhere " +
-                                   std::to_string(merged.weight));
   }
 }
 

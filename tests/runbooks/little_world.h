@@ -58,7 +58,11 @@ inline std::vector<StepSpec> MakeLittleSteps() {
   switch_traffic.moves_traffic = true;
   StepSpec power_on = LittleStep("power_on_target", Scope::kApplication, true);
   power_on.deadline = std::chrono::minutes(10);
+  StepSpec no_traffic = LittleStep("target_out_of_service", Scope::kApplication, false,
+                                   {Parameter("pool", kText, true), Parameter("targetServer", kText, true)});
+  no_traffic.implicit = true;
   return {
+      no_traffic,
       LittleStep("vm_exists", Scope::kWorkload, false),
       LittleStep("target_capacity", Scope::kWorkload, false,
                  {Parameter("reserve", kSize, false), Parameter("format", kText, false, "qcow2")}),

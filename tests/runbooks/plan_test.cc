@@ -69,6 +69,7 @@ TEST(Plan, HoldsStepsInOrderOncePerWorkloadWithTheImplicitOnes) {
             "pre-checks 1 vm_exists of db\n"
             "pre-checks 2 target_capacity of web\n"
             "pre-checks 2 target_capacity of db\n"
+            "pre-checks 3 target_out_of_service (implicit)\n"
             "cutover 1 claim_source of web (implicit)\n"
             "cutover 1 claim_source of db (implicit)\n"
             "cutover 2 quiesce_application\n"
@@ -81,6 +82,13 @@ TEST(Plan, HoldsStepsInOrderOncePerWorkloadWithTheImplicitOnes) {
             "commit 1 merge_overlay of db (implicit)\n"
             "commit 2 release_source of web (implicit)\n"
             "commit 2 release_source of db (implicit)\n");
+}
+
+TEST(Plan, AsksForTheTargetsServerWithTheParametersThatMoveTheTraffic) {
+  const Plan plan = GoodPlan(kRunbook, StandardSite());
+  const Json& mover = StepOf(plan, "update_load_balancer").parameters;
+  const Json& check = StepOf(plan, "target_out_of_service").parameters;
+  EXPECT_EQ(check, (Json{{"pool", mover.at("pool")}, {"targetServer", mover.at("targetServer")}}));
 }
 
 TEST(Plan, OfChecksAloneHasNoImplicitSteps) {
@@ -198,7 +206,7 @@ TEST(Plan, SurvivesJson) {
 TEST(Plan, HasADigestThatStaysAndChangesWithThePlan) {
   const Plan plan = GoodPlan(kRunbook, StandardSite());
   EXPECT_EQ(PlanDigest(plan), PlanDigest(GoodPlan(kRunbook, StandardSite())));
-  EXPECT_EQ(PlanDigest(plan), "21bb8439621cc65cdeb9099ebf1b2d80b1d821efc26bbfeb3fbefe444b0b68de");
+  EXPECT_EQ(PlanDigest(plan), "cdc98d5e5407ba96c1c9857e7ca6745321a8a11fa2b31d9daed83cc6bafb85b0");
   Plan other = plan;
   other.steps[3].deadline += std::chrono::milliseconds(1);
   EXPECT_NE(PlanDigest(other), PlanDigest(plan));

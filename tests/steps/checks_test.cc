@@ -117,6 +117,9 @@ std::vector<Refusal> TargetRefusals() {
          domain.spec.key = "0123456789abcdef";
          w.domains.push_back(domain);
        })},
+      // Only the dry run refused it: the run booted the target into live traffic.
+      {"TargetServesAlready", "target_out_of_service", ErrorKind::kConflict, "the target's server is ready already",
+       "before the run", world([](WorldData& w) { w.load_balancers[0].servers[1].instances["lb1"].state = "ready"; })},
       {"TwoWorkloadsOfOneName", "target_name_free", invalid, "workload db1 has the same domain name", "its own",
        [](Stage& stage) { stage.application.workloads[1].domain = "shop-web1"; }},
   };

@@ -228,6 +228,19 @@ TEST_F(Quiesce, UndoWatchesAGuestThatMayStillGoOff) {
   EXPECT_EQ(stage.Server("vmware").state, "ready");
 }
 
+// Traffic went back to a guest that was still shutting down: a rollback soon after the request watched it for 15 s
+// only, however long the guest may take.
+TEST_F(Quiesce, UndoGivesAGuestJustAskedItsWholeTime) {
+  Change("web1", [](FakeVm& vm) { vm.shutdown_polls = 40; });
+  life.parameters["guestShutdownDeadline"] = 60000;
+  while (life.handle.is_null() || !life.handle.contains("requested")) ASSERT_TRUE(stage.Round(step, life));
+  ASSERT_EQ(stage.Vm("web1").facts.power, "on");
+  Undo();
+  EXPECT_LT(Place("source-off web1"), Place("source-on web1"));
+  EXPECT_EQ(stage.Vm("web1").facts.power, "on");
+  EXPECT_EQ(stage.Server("vmware").state, "ready");
+}
+
 TEST_F(Quiesce, UndoWaitsOutAnOpenExport) {
   Run("hold");
   stage.Change([](WorldData& world) { world.leases.push_back({"lease-x", "/DC0/vm/web1", 2}); });

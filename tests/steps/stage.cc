@@ -46,6 +46,7 @@ const Json& ParametersOf(const std::string& step) {
         {"drainDeadline", 30000},
         {"probe", "http"},
         {"sourceHealthUrl", "http://web1.vmware.example/healthz"}}},
+      {"target_out_of_service", {{"loadBalancer", "edge"}, {"pool", "shop"}, {"targetServer", "kvm"}}},
       {"final_data_sync", {{"method", "nfc"}, {"parallelDisks", 2}}},
       {"convert_image", {{"format", "qcow2"}, {"diskBus", "virtio"}, {"nicModel", "virtio"}}},
       {"power_on_target", {{"stopDeadline", 30000}}},
@@ -191,12 +192,13 @@ Result<Progress> Stage::Finish(const Step& step, Life& life, bool undo) {
 
 const std::vector<std::pair<std::string, std::string>>& Stage::Script() {
   static const std::vector<std::pair<std::string, std::string>> script = {
-      {"vm_exists", "web1"},      {"vm_exists", "db1"},         {"target_capacity", "web1"},
-      {"target_capacity", "db1"}, {"target_name_free", "web1"}, {"target_name_free", "db1"},
-      {"claim_source", "web1"},   {"claim_source", "db1"},      {"quiesce_application", ""},
-      {"final_data_sync", ""},    {"convert_image", ""},        {"power_on_target", ""},
-      {"smoke_test", ""},         {"update_load_balancer", ""}, {"merge_overlay", "web1"},
-      {"merge_overlay", "db1"},   {"release_source", "web1"},   {"release_source", "db1"},
+      {"vm_exists", "web1"},         {"vm_exists", "db1"},         {"target_capacity", "web1"},
+      {"target_capacity", "db1"},    {"target_name_free", "web1"}, {"target_name_free", "db1"},
+      {"target_out_of_service", ""}, {"claim_source", "web1"},     {"claim_source", "db1"},
+      {"quiesce_application", ""},   {"final_data_sync", ""},      {"convert_image", ""},
+      {"power_on_target", ""},       {"smoke_test", ""},           {"update_load_balancer", ""},
+      {"merge_overlay", "web1"},     {"merge_overlay", "db1"},     {"release_source", "web1"},
+      {"release_source", "db1"},
   };
   return script;
 }

@@ -220,15 +220,6 @@ TEST_F(Switch, UndoLeavesTheSourcesServerAlone) {
   EXPECT_EQ(stage.Server("vmware").state, "maint");
 }
 
-TEST_F(Switch, DryRunWarnsOfATargetThatIsReadyAlready) {
-  Stage before;
-  before.Change([](WorldData& world) { world.load_balancers[0].servers[1].instances["lb1"].state = "ready"; });
-  const Result<Forecast> forecast = before.Predict(step, life);
-  ASSERT_TRUE(forecast);
-  ASSERT_EQ(forecast->problems.size(), 1u);
-  EXPECT_THAT(forecast->problems[0].message, HasSubstr("ready already"));
-}
-
 // The traffic rule over the whole way back: out of service, target off, source on and healthy, in service.
 TEST(WayBack, OrdersTraffic) {
   Stage stage;

@@ -9,8 +9,6 @@
 #include <regex>
 #include <sstream>
 
-#include "steps/catalogue_text.h"
-
 namespace vmferry {
 namespace {
 
@@ -164,13 +162,7 @@ TEST(Tidy, FunctionsAreAtMostSeventyLines) {
 
 TEST(Tidy, NoFolderOrFileIsACatchAll) {
   static const std::regex kBad(R"((^|/)(util|utils|common|core|misc|helpers?|manager)(/|\.|_|$))");
-  for (const SourceFile& file : Sources(kLayers))
-    EXPECT_FALSE(std::regex_search(file.path, kBad)) << file.path;
-}
-
-TEST(Tidy, TheGeneratedCatalogueIsFresh) {
-  EXPECT_EQ(ReadAll(fs::path(VMFERRY_SOURCE_DIR) / "steps/CATALOGUE.md"), CatalogueMarkdown())
-      << "run: build/release/vmferry_catalogue > steps/CATALOGUE.md";
+  for (const SourceFile& file : Sources(kLayers)) EXPECT_FALSE(std::regex_search(file.path, kBad)) << file.path;
 }
 
 }  // namespace
