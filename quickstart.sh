@@ -73,7 +73,7 @@ the_trail() {
   local id; id=$(last_run)
   step "the audit trail: every event has its actor, time and evidence"
   run "$vmferry" audit verify --site "$1"
-  "$vmferry" audit show "$id" --site "$1" | cut -c1-150 | head -n 12
+  "$vmferry" audit show "$id" --site "$1" | cut -c1-150 | sed -n 1,12p
   echo "  ... the rest: vmferry audit show $id"
 }
 

@@ -31,8 +31,10 @@ std::string SocketPath(const std::string& journal_path);
 // Engine side. Lives on the engine's loop; destroy it after Engine::Run returned.
 class ControlServer {
  public:
+  // A client whose run rests has `patience` to read what is left: one that does not read must not keep the engine.
   static Result<std::unique_ptr<ControlServer>> Listen(Loop& loop, Engine& engine, const JournalReader& journal,
-                                                       const std::string& socket_path);
+                                                       const std::string& socket_path,
+                                                       std::chrono::milliseconds patience = std::chrono::seconds(10));
   virtual ~ControlServer() = default;
   // True while an answer has not been sent whole.
   virtual bool busy() const = 0;

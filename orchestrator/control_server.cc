@@ -19,6 +19,7 @@ namespace {
 using Protocol = boost::asio::local::stream_protocol;
 constexpr std::size_t kMaxRequest = std::size_t{16} << 20;
 constexpr std::size_t kMaxWaitingMeters = 64;  // meters beyond are skipped: a slow client gets events only
+constexpr std::size_t kMaxWaiting = 100000;    // a client this far behind is dropped
 
 unsigned PeerUid(Protocol::socket& socket) {
   ucred credentials{};
@@ -28,28 +29,54 @@ unsigned PeerUid(Protocol::socket& socket) {
 }
 
 // One connected process.
-struct Client {
-  Client(Loop& loop, Protocol::socket its_socket) : socket(std::move(its_socket)), more(loop) {}
+struct Client : std::enable_shared_from_this<Client> {
+  Client(Loop& loop, Protocol::socket its_socket) : socket(std::move(its_socket)), more(loop), last_words(loop.io()) {}
   void Send(const Json& line) {
+    if (waiting.size() >= kMaxWaiting) return Drop();
     waiting.push_back(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
     more.Notify();
   }
-  void Finish() {
+  // An event once, though it may stand in the journal before it is published.
+  void SendEvent(const Event& event, bool history) {
+    if (event.seq <= last_seq) return;
+    last_seq = event.seq;
+    Send({{"event", EventToJson(event)}, {"history", history}});
+  }
+  // Nothing more will come; the client has `patience` to read what is left.
+  void Finish(std::chrono::milliseconds patience) {
     finished = true;
     more.Notify();
+    last_words.expires_after(patience);
+    last_words.async_wait([weak = weak_from_this()](boost::system::error_code cancelled) {
+      const auto self = weak.lock();
+      if (self && !cancelled) self->Drop();
+    });
+  }
+  // Ends what is being written, with an error, and so the conversation.
+  void Drop() {
+    boost::system::error_code ignored;
+    socket.close(ignored);
   }
   Protocol::socket socket;
   Signal more;
+  boost::asio::steady_timer last_words;
   std::deque<std::string> waiting;
+  std::int64_t last_seq = 0;
   std::string run;  // the run it follows
   bool asked = false;
   bool finished = false;
 };
 
-class Server final : public ControlServer, public Watcher, public std::enable_shared_from_this<Server> {
+class Server final : public ControlServer, public Watcher {
  public:
-  Server(Loop& loop, Engine& engine, const JournalReader& journal, Protocol::acceptor acceptor, std::string path)
-      : loop_(loop), engine_(engine), journal_(journal), acceptor_(std::move(acceptor)), path_(std::move(path)) {
+  Server(Loop& loop, Engine& engine, const JournalReader& journal, Protocol::acceptor acceptor, std::string path,
+         std::chrono::milliseconds patience)
+      : loop_(loop),
+        engine_(engine),
+        journal_(journal),
+        acceptor_(std::move(acceptor)),
+        path_(std::move(path)),
+        patience_(patience) {
     engine_.AddWatcher(this);
     engine_.on_rest = [this] { Look(); };
     engine_.may_end = [this] { return !busy(); };
@@ -70,7 +97,7 @@ class Server final : public ControlServer, public Watcher, public std::enable_sh
 
   void OnEvent(const Event& event, const RunState&) override {
     for (const auto& client : clients_)
-      if (client->run == event.run) client->Send({{"event", EventToJson(event)}, {"history", false}});
+      if (client->run == event.run) client->SendEvent(event, false);
   }
   void OnMeter(const std::string& run, const std::string& application, int step, const Meter& meter) override {
     const Json line{{"meter",
@@ -145,7 +172,7 @@ class Server final : public ControlServer, public Watcher, public std::enable_sh
     }
     if (!run) {
       client.Send({{"error", ErrorToJson(run.error())}});
-      client.Finish();
+      client.Finish(patience_);
       return;
     }
     if (client.run.empty()) Follow(client, *run);
@@ -170,8 +197,7 @@ class Server final : public ControlServer, public Watcher, public std::enable_sh
     if (const Status adopted = engine_.Adopt(run, site ? &*site : nullptr); !adopted) return adopted.error();
     Follow(client, run);
     const auto names = request.value("applications", std::vector<std::string>());
-    const Status decided =
-        engine_.DecideFor(run, names, request.value("kind", ""), actor, request.value("reason", ""));
+    const Status decided = engine_.DecideFor(run, names, request.value("kind", ""), actor, request.value("reason", ""));
     if (!decided) return decided.error();
     return run;
   }
@@ -182,7 +208,7 @@ class Server final : public ControlServer, public Watcher, public std::enable_sh
     client.Send({{"run", run}});
     const auto events = journal_.Read(run);
     if (!events) return;
-    for (const Event& event : *events) client.Send({{"event", EventToJson(event)}, {"history", true}});
+    for (const Event& event : *events) client.SendEvent(event, true);
   }
 
   // Tells the clients whose run rests, or that the engine stops.
@@ -194,7 +220,7 @@ class Server final : public ControlServer, public Watcher, public std::enable_sh
         client->Send({{"stopped", engine_.stop_reason()}});
       else
         client->Send({{"rest", true}});
-      client->Finish();
+      client->Finish(patience_);
     }
   }
 
@@ -203,13 +229,15 @@ class Server final : public ControlServer, public Watcher, public std::enable_sh
   const JournalReader& journal_;
   Protocol::acceptor acceptor_;
   const std::string path_;
+  const std::chrono::milliseconds patience_;
   std::set<std::shared_ptr<Client>> clients_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<ControlServer>> ControlServer::Listen(Loop& loop, Engine& engine, const JournalReader& journal,
-                                                             const std::string& socket_path) {
+                                                             const std::string& socket_path,
+                                                             std::chrono::milliseconds patience) {
   if (socket_path.size() > kMaxSocketPath)
     return Error{ErrorKind::kInvalid, "control socket", socket_path, "the path is too long for a Unix socket",
                  "choose a shorter path for the journal"};
@@ -225,7 +253,7 @@ Result<std::unique_ptr<ControlServer>> ControlServer::Listen(Loop& loop, Engine&
     return Error{ErrorKind::kUnavailable, "control socket", socket_path, failed.message(),
                  "choose a shorter journal path in a directory that can be written"};
   std::unique_ptr<ControlServer> server =
-      std::make_unique<Server>(loop, engine, journal, std::move(acceptor), socket_path);
+      std::make_unique<Server>(loop, engine, journal, std::move(acceptor), socket_path, patience);
   return server;
 }
 

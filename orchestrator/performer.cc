@@ -21,8 +21,7 @@ std::string StepKey(const std::string& run, const Plan& plan, int index, Directi
   std::string text = "vmferry step key 1";
   for (const std::string& part :
        {run, plan.application.name, step.workload, std::string(Name(step.phase)), std::to_string(step.ordinal),
-        step.name, std::string(direction == Direction::kForward ? "forward" : "backward"),
-        std::to_string(generation)})
+        step.name, std::string(direction == Direction::kForward ? "forward" : "backward"), std::to_string(generation)})
     text += separator + part;
   return Sha256Hex(text);
 }
@@ -176,7 +175,8 @@ Task<Performer::Next> Performer::DigestProgress(const Progress& progress) {
       co_await Conclude("failed", Json(), error, "apply");
       co_return Next::kLeave;
     }
-    case Progress::State::kNotYet: break;
+    case Progress::State::kNotYet:
+      break;
   }
   co_return co_await Wait(progress.after);
 }
@@ -288,7 +288,9 @@ Task<std::optional<Answer>> Performer::Ask(std::function<Answer(const StepContex
   std::function<Answer()> work = [context, call = std::move(call), outstanding, returned]() -> Answer {
     // Given up while it was still in the queue: it must not begin any more.
     const bool begin = !context.call.stop.stop_requested();
-    Answer answer = begin ? call(context) : Answer(Error{ErrorKind::kUnavailable, "", "", "given up", ""});
+    StepContext timed = context;
+    timed.call.until = std::chrono::steady_clock::now() + context.call.timeout;
+    Answer answer = begin ? call(timed) : Answer(Error{ErrorKind::kUnavailable, "", "", "given up", ""});
     if (returned->exchange(true)) --*outstanding;
     return answer;
   };
@@ -343,12 +345,13 @@ StepContext Performer::Context() const {
   for (const Workload& workload : plan.application.workloads)
     if (workload.name == planned_.workload) context.workload = &workload;
   context.parameters = planned_.parameters;
-  context.key = state().key.empty() ? StepKey(context.run, plan, index_, Direction::kForward, state().generation)
-                                    : state().key;
+  context.key =
+      state().key.empty() ? StepKey(context.run, plan, index_, Direction::kForward, state().generation) : state().key;
   context.before = state().before;
   context.handle = state().handle;
   context.facts = state().facts;
-  if (state().since_ms > 0) context.elapsed = std::chrono::milliseconds(std::max<std::int64_t>(0, Now() - state().since_ms));
+  if (state().since_ms > 0)
+    context.elapsed = std::chrono::milliseconds(std::max<std::int64_t>(0, Now() - state().since_ms));
   context.target_served = TargetServed(plan, application_.state());
   // A copy, since the call runs on another thread.
   std::map<std::string, Json> earlier;
@@ -382,7 +385,9 @@ int Performer::Attempt() const {
   return begun ? state().attempt : state().attempt + 1;
 }
 
-std::int64_t Performer::Now() const { return engine_.clock_.Now().wall_ms; }
+std::int64_t Performer::Now() const {
+  return engine_.clock_.Now().wall_ms;
+}
 
 Event Performer::Draft(EventKind kind, int attempt, Json payload) const {
   Event event = engine_.Draft(application_, kind, std::move(payload));

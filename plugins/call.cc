@@ -3,7 +3,9 @@
 
 namespace vmferry {
 
-std::string CallTable::Key(const CallSpec& spec) { return std::string(spec.role) + "." + std::string(spec.name); }
+std::string CallTable::Key(const CallSpec& spec) {
+  return std::string(spec.role) + "." + std::string(spec.name);
+}
 
 Result<Reply> CallTable::Invoke(const CallSpec& call, const Json& request, const CallContext& context) {
   const auto entry = table_.find(Key(call));
@@ -15,6 +17,16 @@ Result<Reply> CallTable::Invoke(const CallSpec& call, const Json& request, const
   } catch (const std::exception& e) {
     return Error{ErrorKind::kInternal, system(), "", Key(call) + ": " + e.what(), "report this as a bug of vmferry"};
   }
+}
+
+Result<CallContext> WithinBudget(const CallContext& context, const std::string& system) {
+  CallContext bounded = context;
+  const auto now = std::chrono::steady_clock::now();
+  if (context.until - now >= context.timeout) return bounded;
+  bounded.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(context.until - now);
+  if (bounded.timeout.count() > 0) return bounded;
+  return Error{ErrorKind::kUnavailable, system, "", "not asked: earlier calls of this attempt took all its time",
+               "see why the systems answer slowly"};
 }
 
 Error MalformedReply(const Plugin& plugin, const CallSpec& call, const std::string& what) {

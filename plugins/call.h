@@ -46,9 +46,14 @@ struct Call {
 };
 
 struct CallContext {
-  std::stop_token stop;                     // when asked to stop, return soon; the outcome may then be unknown
+  std::stop_token stop;                      // when asked to stop, return soon; the outcome may then be unknown
   std::chrono::milliseconds timeout{30000};  // the longest this call may block
+  // The end of the budget that several calls share (all those of one attempt of a step).
+  std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
 };
+
+// `context` with its timeout cut to what is left until its end; an Error of kind unavailable when nothing is left.
+Result<CallContext> WithinBudget(const CallContext& context, const std::string& system);
 
 // Bulk data beside a reply: a DiskReader or a VolumeWriter (plugins/stream.h).
 class Stream {
@@ -88,10 +93,10 @@ class CallTable : public Plugin {
   }
   // For calls whose reply carries a stream.
   template <class Request, class Answer, class StreamType>
-  void ServeStream(const Call<Request, Answer>& call,
-                   std::function<Result<std::pair<Answer, std::shared_ptr<StreamType>>>(const Request&,
-                                                                                       const CallContext&)>
-                       function) {
+  void ServeStream(
+      const Call<Request, Answer>& call,
+      std::function<Result<std::pair<Answer, std::shared_ptr<StreamType>>>(const Request&, const CallContext&)>
+          function) {
     table_[Key(call.spec)] = [function = std::move(function)](const Json& request,
                                                               const CallContext& context) -> Result<Reply> {
       auto answer = function(request.get<Request>(), context);
@@ -111,7 +116,9 @@ Error MalformedReply(const Plugin& plugin, const CallSpec& call, const std::stri
 template <class Request, class Answer>
 Result<Answer> Invoke(Plugin& plugin, const Call<Request, Answer>& call, const Request& request,
                       const CallContext& context) {
-  Result<Reply> reply = plugin.Invoke(call.spec, Json(request), context);
+  const Result<CallContext> bounded = WithinBudget(context, plugin.system());
+  if (!bounded) return bounded.error();
+  Result<Reply> reply = plugin.Invoke(call.spec, Json(request), *bounded);
   if (!reply) return reply.error();
   try {
     return reply->body.template get<Answer>();
@@ -124,7 +131,9 @@ Result<Answer> Invoke(Plugin& plugin, const Call<Request, Answer>& call, const R
 template <class StreamType, class Request, class Answer>
 Result<std::shared_ptr<StreamType>> Open(Plugin& plugin, const Call<Request, Answer>& call, const Request& request,
                                          const CallContext& context) {
-  Result<Reply> reply = plugin.Invoke(call.spec, Json(request), context);
+  const Result<CallContext> bounded = WithinBudget(context, plugin.system());
+  if (!bounded) return bounded.error();
+  Result<Reply> reply = plugin.Invoke(call.spec, Json(request), *bounded);
   if (!reply) return reply.error();
   auto stream = std::dynamic_pointer_cast<StreamType>(reply->stream);
   if (!stream) return MalformedReply(plugin, call.spec, "the reply carries no stream");

@@ -67,8 +67,9 @@ cutoverSteps:
 }
 
 std::string WaveText(int applications, int at_once, int stop_after_failed) {
-  std::string text = "apiVersion: vmferry.dev/v1\nkind: Wave\nmetadata: {name: test-wave}\nspec:\n  applicationsAtOnce: " +
-                     std::to_string(at_once) + "\n";
+  std::string text =
+      "apiVersion: vmferry.dev/v1\nkind: Wave\nmetadata: {name: test-wave}\nspec:\n  applicationsAtOnce: " +
+      std::to_string(at_once) + "\n";
   if (stop_after_failed > 0) text += "  stopAfter: {failed: " + std::to_string(stop_after_failed) + "}\n";
   text += "  runbooks:\n";
   for (int i = 0; i < applications; ++i)
@@ -153,6 +154,7 @@ Status FakeRun::WithEngine(const std::function<Status(Engine&)>& order) {
   Listener listener(engine, on_event);
   engine.AddWatcher(&listener);
   if (const Status ordered = order(engine); !ordered) return ordered;
+  const std::shared_ptr<void> kept = beside ? beside(loop, engine) : nullptr;
   return engine.Run();
 }
 
@@ -172,8 +174,12 @@ Status FakeRun::Decide(const std::string& kind, const std::vector<std::string>& 
   });
 }
 
-std::vector<Event> FakeRun::Events() const { return journal.Read(run_id).value(); }
-RunState FakeRun::State() const { return FoldAll(run_id, Events()); }
+std::vector<Event> FakeRun::Events() const {
+  return journal.Read(run_id).value();
+}
+RunState FakeRun::State() const {
+  return FoldAll(run_id, Events());
+}
 const ApplicationState& FakeRun::Application(const std::string& name) {
   folded_ = State();
   return folded_.applications[name];

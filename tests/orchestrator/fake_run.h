@@ -24,6 +24,8 @@ class FakeRun {
   FaultPicker fault;
   // Called for every durable event, on the engine's thread.
   std::function<void(const Event&, Engine&)> on_event;
+  // What else lives on the engine's loop while it runs; made after the order, gone after the run.
+  std::function<std::shared_ptr<void>(Loop&, Engine&)> beside;
 
   // Each runs an engine until everything rests.
   Status Run();

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The control socket, both ends, on an engine over the fake world.
+#include "orchestrator/control.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "tests/orchestrator/fake_run.h"
+
+namespace vmferry {
+namespace {
+
+// A folder for the socket, gone with the test.
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "vmferry-test.XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string socket() const { return (path_ / "s").string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::shared_ptr<ControlServer> Serve(Loop& loop, Engine& engine, FakeRun& fake, const Folder& folder) {
+  constexpr std::chrono::milliseconds kPatience(50);
+  auto server = ControlServer::Listen(loop, engine, fake.journal, folder.socket(), kPatience);
+  if (!server) throw std::runtime_error(Describe(server.error()));
+  return std::move(*server);
+}
+
+// Connects, asks, and never reads.
+int AskAndTurnAway(const std::string& path, const std::string& request) {
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  EXPECT_EQ(connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0) << std::strerror(errno);
+  EXPECT_EQ(send(socket, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  return socket;
+}
+
+class Counter final : public Watcher {
+ public:
+  void OnEvent(const Event& event, const RunState&) override { ++seen[event.seq]; }
+  void OnMeter(const std::string&, const std::string&, int, const Meter&) override {}
+  std::map<std::int64_t, int> seen;
+};
+
+// An engine whose run had ended stayed for ever: it waited until a client that did not read had read everything.
+TEST(Control, AClientThatDoesNotReadDoesNotKeepTheEngine) {
+  FakeRun fake(1);
+  fake.submission.reason = std::string(1000000, 'x');  // more than a socket's buffers take
+  ASSERT_TRUE(fake.Run());
+  const Folder folder;
+  int deaf = -1;
+  fake.beside = [&](Loop& loop, Engine& engine) {
+    auto server = Serve(loop, engine, fake, folder);
+    const Json request{{"op", "decide"}, {"run", fake.run_id}, {"kind", "resume"}};
+    deaf = AskAndTurnAway(folder.socket(), request.dump() + "\n");
+    return server;
+  };
+  ASSERT_TRUE(fake.Decide("rollback", {}));
+  EXPECT_EQ(fake.State().applications.begin()->second.phase, Phase::kRolledBack);
+  close(deaf);
+}
+
+TEST(Control, ASecondRunIsHandedToTheEngineAndFollowedToItsRest) {
+  FakeRun fake(2);
+  Submission second = fake.submission;
+  second.wave.plans.erase(second.wave.plans.begin());
+  fake.submission.wave.plans.pop_back();
+  const Folder folder;
+  Counter watcher;
+  Result<FollowedRun> followed = Error{ErrorKind::kInternal, "", "", "not asked", ""};
+  std::thread client;
+  int silent = -1;
+  fake.beside = [&](Loop& loop, Engine& engine) {
+    auto server = Serve(loop, engine, fake, folder);
+    silent = AskAndTurnAway(folder.socket(), "");  // has asked nothing: does not hold the engine either
+    client = std::thread([&] {
+      const Json request{{"op", "run"}, {"submission", SubmissionToJson(second)}};
+      followed = AskEngine(folder.socket(), request, watcher);
+    });
+    return server;
+  };
+  // The first run goes on once the second has begun: else the engine might end before the client comes.
+  fake.fault = [&](const CallSpec&, const Json&) {
+    while (fake.journal.Runs()->size() < 2) std::this_thread::yield();
+    return Fault();
+  };
+  ASSERT_TRUE(fake.Run());
+  client.join();
+  close(silent);
+  ASSERT_TRUE(followed) << Describe(followed.error());
+  EXPECT_TRUE(followed->stopped.empty());
+  EXPECT_EQ(followed->state.applications.at("billing").phase, Phase::kRolledBack) << "it is sick on the target";
+  for (const auto& [seq, times] : watcher.seen) EXPECT_EQ(times, 1) << "event " << seq;
+  const auto events = fake.journal.Read(followed->state.run);
+  ASSERT_TRUE(events);
+  EXPECT_EQ(events->front().actor, OwnActor());
+}
+
+TEST(Control, NobodyThereIsUnavailable) {
+  const Folder folder;
+  Counter watcher;
+  const auto followed = AskEngine(folder.socket(), Json::object(), watcher);
+  ASSERT_FALSE(followed);
+  EXPECT_EQ(followed.error().kind, ErrorKind::kUnavailable);
+}
+
+}  // namespace
+}  // namespace vmferry
