@@ -396,7 +396,13 @@ class HttpHarness final : public ProbeHarness {
   std::string sick_url() override {
     Http("POST", guest_ + "/cgi-bin/sick", "x");
     made_sick_ = true;
-    return guest_ + "/healthz";
+    const std::string url = guest_ + "/healthz";
+    // The guest changes its server for one that can answer 503: connections are reset meanwhile.
+    const auto sick = [&] {
+      return Run({"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", url}).text == "503";
+    };
+    EXPECT_TRUE(Until(sick, Pause)) << url << " does not become sick";
+    return url;
   }
   std::string closed_url() override { return "http://127.0.0.1:" + Value("APP1_KVM_PORT") + "/healthz"; }
   std::string long_url() override {
