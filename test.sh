@@ -17,7 +17,13 @@ esac
 
 began=$SECONDS
 headline() { echo; echo "== $* ($((SECONDS - began)) s)"; }
-trap 'code=$?; ((code == 0)) || echo "TESTS FAILED (exit $code) after $((SECONDS - began)) s"' EXIT
+lab=
+ended() {
+  local code=$?
+  [[ -z $lab ]] || { echo "waiting until the lab is down"; wait "$lab" || cat build/lab.log; }
+  ((code == 0)) || echo "TESTS FAILED (exit $code) after $((SECONDS - began)) s"
+}
+trap ended EXIT
 
 headline "packages"
 # shellcheck disable=SC2046
@@ -33,16 +39,30 @@ if [[ $quick == yes ]]; then
   exit
 fi
 
+# The lab mostly waits for guests to boot, so the sanitizer builds go on beside it; nice leaves the guests the CPU.
+headline "the lab, end to end (its report comes later); beside it, the sanitizers"
+ctest --preset release -L lab >build/lab.log 2>&1 &
+lab=$!
+
 headline "address and undefined-behaviour sanitizers"
 cmake --preset asan >/dev/null
-cmake --build --preset asan
-ctest --preset asan -LE 'lab|tidy' -j 2
+nice cmake --build --preset asan
+nice ctest --preset asan -LE 'lab|tidy' -j 2
 
 headline "thread sanitizer over the engine and the journal"
 cmake --preset tsan >/dev/null
-cmake --build --preset tsan --target test_orchestrator test_state test_steps
-ctest --preset tsan -R '^(orchestrator|state|steps)\.' -j 2
+nice cmake --build --preset tsan --target test_orchestrator test_state test_steps
+nice ctest --preset tsan -R '^(orchestrator|state|steps)\.' -j 2
 
-headline "release tests and the lab, end to end"
-ctest --preset release -j 2
+headline "fuzzers, for a short while"
+nice tests/fuzz/smoke.sh
+
+headline "the lab's report"
+wait "$lab" && code=0 || code=$?
+lab=
+cat build/lab.log
+((code == 0)) || exit "$code"
+
+headline "all other tests of the release build"
+ctest --preset release -LE lab -j 2
 echo "all tests passed in $(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s"

@@ -2,14 +2,11 @@
 # What every target of vmferry is built with.
 
 add_library(vmferry_options INTERFACE)
-target_compile_options(vmferry_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow=local -Wnon-virtual-dtor
+target_compile_options(vmferry_options INTERFACE -Wall -Wextra -Wpedantic -Wnon-virtual-dtor
   -Woverloaded-virtual -Wvla -Werror -fno-omit-frame-pointer -fstack-protector-strong)
 target_include_directories(vmferry_options INTERFACE ${CMAKE_SOURCE_DIR})
-if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT VMFERRY_SANITIZE)
-  target_compile_options(vmferry_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(vmferry_options INTERFACE -fpch-preprocess)  # ccache needs it with precompiled headers
+  target_compile_options(vmferry_options INTERFACE -Wshadow=local -fpch-preprocess)  # ccache needs it with precompiled headers
   # False positives of g++ 12 and 13 in the standard library at -O2 (GCC bugs 105329, 107852).
   target_compile_options(vmferry_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds
     -Wno-maybe-uninitialized -Wno-dangling-reference)
@@ -30,6 +27,9 @@ function(vmferry_library folder)
   add_library(vmferry_${folder} STATIC ${sources})
   target_link_libraries(vmferry_${folder} PUBLIC ${ARG_PUBLIC} PRIVATE vmferry_options)
   target_include_directories(vmferry_${folder} PUBLIC ${CMAKE_SOURCE_DIR})
+  if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT VMFERRY_SANITIZE)
+    target_compile_options(vmferry_${folder} PRIVATE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  endif()
   target_precompile_headers(vmferry_${folder} PRIVATE <algorithm> <chrono> <functional> <map> <memory> <string>
     <string_view> <utility> <variant> <vector> <nlohmann/json.hpp>)
 endfunction()

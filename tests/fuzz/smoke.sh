@@ -5,10 +5,12 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
 seconds=${SECONDS_EACH:-20}
 clang=$(command -v clang++ || ls /usr/bin/clang++-[0-9]* | sort -V | tail -n 1)
-cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER="$clang" \
+cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DCMAKE_CXX_COMPILER="$clang" \
   -DVMFERRY_FUZZ=ON -DVMFERRY_SANITIZE=address,undefined,fuzzer-no-link >/dev/null
 cmake --build build/fuzz --target fuzz_runbook
 corpus=$(mktemp -d); trap 'rm -rf "$corpus"' EXIT
-cp tests/data/*.yaml "$corpus/"
-build/fuzz/tests/fuzz_runbook -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -verbosity=0 "$corpus"
+for seed in tests/data/*.yaml runbooks/examples/*.yaml; do cp "$seed" "$corpus/"; done
+build/fuzz/tests/fuzz_runbook -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=20 -verbosity=0 \
+  -dict=tests/fuzz/runbook.dict -artifact_prefix="$PWD/build/fuzz/" "$corpus" >build/fuzz/report 2>&1 ||
+  { cat build/fuzz/report; exit 1; }
 echo "fuzz_runbook: no findings in $seconds s"
