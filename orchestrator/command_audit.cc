@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // status, audit list, audit show, audit verify: they only read the journal.
+#include <algorithm>
 #include <cstdio>
 
 #include "orchestrator/commands.h"
@@ -61,12 +62,13 @@ bool About(const Event& event, const std::string& application) {
   return application.empty() || event.application == application;
 }
 
-void PrintEvent(const Common& common, const Event& event, const RunState& state, const Style& style) {
+void PrintEvent(const Common& common, const Event& event, const RunState& state, std::size_t width,
+                const Style& style) {
   if (common.json) return PrintJson(EventToJson(event));
   const std::string text = event.application.empty() ? "run created: " + event.payload.value("wave", "")
                                                      : EventLine(event, state, style, true);
   std::printf("%6lld  %s  %s  %s  %s\n", static_cast<long long>(event.seq), FormatWallTime(event.at.wall_ms).c_str(),
-              Padded(event.actor, 12).c_str(), Padded(event.application, 20).c_str(), text.c_str());
+              Padded(event.actor, 12).c_str(), Padded(event.application, width).c_str(), text.c_str());
 }
 
 std::string ChainTitle(const ChainReport& report) {
@@ -97,9 +99,11 @@ ExitCode AuditShow(const Common& common, const AuditOptions& options) {
     if (!events) return Fail(common, events.error());
     RunState state;
     state.run = run.run;
+    std::size_t width = 0;
+    for (const std::string& name : run.order) width = std::max(width, name.size());
     for (const Event& event : *events) {
       Fold(state, event);
-      if (About(event, options.application)) PrintEvent(common, event, state, style);
+      if (About(event, options.application)) PrintEvent(common, event, state, width, style);
     }
   }
   return ExitCode::kDone;
@@ -118,11 +122,14 @@ ExitCode AuditVerify(const Common& common, const AuditOptions& options) {
     whole = whole && report.problem.empty();
     events += report.events;
     if (common.json)
-      PrintJson({{"run", report.chain.run}, {"application", report.chain.application}, {"events", report.events},
-                 {"head", report.head}, {"problem", report.problem}});
+      PrintJson({{"run", report.chain.run},
+                 {"application", report.chain.application},
+                 {"events", report.events},
+                 {"head", report.head},
+                 {"problem", report.problem}});
     else
-      std::printf("%s  %s  %lld events  head %s%s\n", report.problem.empty() ? style.Good("whole ").c_str()
-                                                                             : style.Bad("BROKEN").c_str(),
+      std::printf("%s  %s  %lld events  head %s%s\n",
+                  report.problem.empty() ? style.Good("whole ").c_str() : style.Bad("BROKEN").c_str(),
                   ChainTitle(report).c_str(), static_cast<long long>(report.events), report.head.c_str(),
                   report.problem.empty() ? "" : ("  " + report.problem).c_str());
   }

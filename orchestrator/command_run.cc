@@ -3,7 +3,9 @@
 // validate, plan, run, resume, rollback, commit.
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
+#include "orchestrator/admission.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/predict.h"
 #include "orchestrator/report.h"
@@ -66,6 +68,15 @@ Result<std::string> FullRunId(const std::string& journal, const std::string& pre
   return found;
 }
 
+// Whether `run` would begin, as far as the journal says; one that is not there yet has nothing against it.
+Status WouldAdmit(const std::string& journal, const Plan& plan) {
+  std::error_code unreadable;
+  if (!std::filesystem::exists(journal, unreadable) && !unreadable) return Ok();
+  auto reader = OpenJournalReader(journal);
+  if (!reader) return reader.error();
+  return Admit(**reader, {plan});
+}
+
 }  // namespace
 
 ExitCode Validate(const Common& common, const ValidateOptions& options) {
@@ -83,10 +94,12 @@ ExitCode PlanCommand(const Common& common, const PlanOptions& options) {
   PrintDiagnostics(common, checked.diagnostics);
   if (!checked.wave) return ExitCode::kProblems;
   const auto systems = MakeSystems(*checked.site);
+  const std::string journal = JournalPath(common, options.site);
   bool clean = true;
   for (const Plan& plan : checked.wave->plans) {
-    const Prediction prediction = PredictPlan(plan, *systems, kPredictTimeout);
-    clean = clean && prediction.clean();
+    Prediction prediction = PredictPlan(plan, *systems, kPredictTimeout);
+    if (Status admitted = WouldAdmit(journal, plan); !admitted) prediction.refusals.push_back(admitted.error());
+    clean = clean && prediction.problems() == 0;
     if (common.json)
       PrintJson({{"plan", PredictionToJson(prediction)}});
     else
@@ -126,8 +139,11 @@ ExitCode DecideCommand(const Common& common, const DecideOptions& options) {
   }
   const std::string reason = options.reason.empty() ? Sentence(options.kind) : options.reason;
   Order order;
-  order.request = {{"op", "decide"}, {"run", *run}, {"applications", options.applications},
-                   {"kind", options.kind}, {"reason", reason}};
+  order.request = {{"op", "decide"},
+                   {"run", *run},
+                   {"applications", options.applications},
+                   {"kind", options.kind},
+                   {"reason", reason}};
   if (site) order.request["site"] = SiteToJson(*site);
   order.begin = [&](Engine& engine) -> Result<std::string> {
     if (const Status adopted = engine.Adopt(*run, site ? &*site : nullptr); !adopted) return adopted.error();

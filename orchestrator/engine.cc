@@ -78,10 +78,9 @@ Task<void> Engine::Record(Application_& application, std::vector<Event> events) 
   using Answer = Result<std::vector<Event>>;
   auto delivery = std::make_shared<Delivery<Answer>>(loop_);
   ++application.appending;
-  journal_.AppendAsync(std::move(events),
-                       [delivery](Answer answer) mutable {
-                         Delivery<Answer>::Send(std::move(delivery), std::move(answer));
-                       });
+  journal_.AppendAsync(std::move(events), [delivery](Answer answer) mutable {
+    Delivery<Answer>::Send(std::move(delivery), std::move(answer));
+  });
   std::optional<Answer> answer = co_await delivery->Receive(kForEver);
   --application.appending;
   if (answer && answer->ok()) {
@@ -221,10 +220,10 @@ void Engine::AbortUnstarted(Run_& run) {
   std::vector<Event> events;
   for (const auto& [name, application] : run.applications) {
     if (application->driving || application->state().phase != Phase::kPlanned) continue;
-    const std::string reason = "not started: the wave stopped after " + std::to_string(run.stop_after_failed) +
-                               " failed application(s)";
-    events.push_back(Draft(*application, EventKind::kPhase,
-                           {{"phase", std::string(Name(Phase::kAborted))}, {"reason", reason}}));
+    const std::string reason =
+        "not started: the wave stopped after " + std::to_string(run.stop_after_failed) + " failed application(s)";
+    events.push_back(
+        Draft(*application, EventKind::kPhase, {{"phase", std::string(Name(Phase::kAborted))}, {"reason", reason}}));
   }
   if (!events.empty() && !AppendNow(run, std::move(events))) RequestStop("the journal failed");
 }
@@ -282,7 +281,8 @@ Task<void> Engine::Carry(Application_& application, const Command& command) {
     }
     case Command::Kind::kWaitUntil: {
       const std::chrono::milliseconds patience(std::max<std::int64_t>(0, command.until_ms - clock_.Now().wall_ms));
-      co_await application.wake.Wait(patience);
+      const std::chrono::milliseconds bounded = std::min(patience, options_.longest_wait);
+      co_await application.wake.Wait(bounded);
       co_return;
     }
     case Command::Kind::kEnterPhase:
@@ -300,7 +300,8 @@ Task<void> Engine::Carry(Application_& application, const Command& command) {
       payload["why"] = command.reason;
       events.push_back(Draft(application, EventKind::kHold, std::move(payload)));
       break;
-    case Command::Kind::kRest: co_return;
+    case Command::Kind::kRest:
+      co_return;
   }
   co_await Record(application, std::move(events));
 }

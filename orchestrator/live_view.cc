@@ -13,7 +13,9 @@
 namespace vmferry {
 namespace {
 
-std::int64_t MonotonicNow() { return SystemClock().Now().monotonic_ms; }
+std::int64_t MonotonicNow() {
+  return SystemClock().Now().monotonic_ms;
+}
 
 std::string Percent(const Meter& meter) {
   std::array<char, 16> text{};
@@ -24,6 +26,12 @@ std::string Percent(const Meter& meter) {
 
 std::string Amount(std::uint64_t amount, const std::string& unit) {
   return unit == "bytes" ? HumanBytes(amount) : std::to_string(amount) + (unit.empty() ? "" : " " + unit);
+}
+
+// "3.0 MiB of 48.0 MiB", "0 of 2 disks".
+std::string Share(const Meter& meter) {
+  const bool bytes = meter.unit == "bytes";
+  return Amount(meter.done, bytes ? meter.unit : "") + " of " + Amount(meter.total, meter.unit);
 }
 
 // JSON lines; the first is the version line.
@@ -124,7 +132,9 @@ class TextView final : public Watcher {
     winsize size{};
     const bool known = ioctl(fileno(out_), TIOCGWINSZ, &size) == 0 && size.ws_col > 20;
     const std::size_t columns = known ? size.ws_col : 80;
+    const int rows = known && size.ws_row > 4 ? size.ws_row - 2 : 20;  // what scrolled away cannot be erased
     for (const auto& [application, bar] : bars_) {
+      if (drawn_ == rows) break;
       std::string line = "          " + Padded(application, width_) + "  " + Padded(bar.title, 32) + " " +
                          MeterLine(bar.meter, bar.rate, 24);
       if (line.size() >= columns) line.resize(columns - 1);
@@ -178,7 +188,7 @@ std::string MeterLine(const Meter& meter, const RateMeter& rate, int bar_width) 
     const std::uint64_t filled = std::min(width, width * meter.done / meter.total);
     line = "[" + std::string(filled, '#') + std::string(width - filled, '-') + "] ";
   }
-  line += Percent(meter) + "  " + Amount(meter.done, meter.unit) + " of " + Amount(meter.total, meter.unit);
+  line += Percent(meter) + "  " + Share(meter);
   if (rate.per_second() > 0) {
     line += "  " + Amount(static_cast<std::uint64_t>(rate.per_second()), meter.unit) + "/s";
     if (rate.remaining().count() > 0) line += "  " + HumanDuration(rate.remaining()) + " left";

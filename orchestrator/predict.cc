@@ -49,10 +49,10 @@ std::string PhaseTitle(const Plan& plan, Phase phase) {
 
 }  // namespace
 
-bool Prediction::clean() const {
-  for (const PredictedStep& step : steps)
-    if (!step.forecast.problems.empty()) return false;
-  return true;
+std::size_t Prediction::problems() const {
+  std::size_t count = refusals.size();
+  for (const PredictedStep& step : steps) count += step.forecast.problems.size();
+  return count;
 }
 
 Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout) {
@@ -76,8 +76,9 @@ Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::millis
 std::string PredictionText(const Prediction& prediction, bool colour) {
   const Plan& plan = *prediction.plan;
   const Style style{colour};
-  std::string text = style.Bold(plan.application.name) + ": " + plan.application.source + " -> " +
-                     plan.application.target + "\n";
+  std::string text =
+      style.Bold(plan.application.name) + ": " + plan.application.source + " -> " + plan.application.target + "\n";
+  for (const Error& refusal : prediction.refusals) text += style.Bad("problem: ") + Describe(refusal) + "\n";
   Phase phase = Phase::kPlanned;
   int number = 0;
   for (const PredictedStep& step : prediction.steps) {
@@ -85,8 +86,7 @@ std::string PredictionText(const Prediction& prediction, bool colour) {
     phase = step.step->phase;
     text += StepText(step, style, ++number);
   }
-  int problems = 0;
-  for (const PredictedStep& step : prediction.steps) problems += static_cast<int>(step.forecast.problems.size());
+  const std::size_t problems = prediction.problems();
   text += "\n";
   text += problems == 0 ? style.Good("no problems found; nothing was changed")
                         : style.Bad(std::to_string(problems) + " problem(s) found; nothing was changed");
@@ -108,10 +108,13 @@ Json PredictionToJson(const Prediction& prediction) {
                      {"undo", predicted.forecast.undo},
                      {"problems", problems}});
   }
+  Json refusals = Json::array();
+  for (const Error& refusal : prediction.refusals) refusals.push_back(ErrorToJson(refusal));
   return {{"application", prediction.plan->application.name},
           {"source", prediction.plan->application.source},
           {"target", prediction.plan->application.target},
-          {"clean", prediction.clean()},
+          {"clean", prediction.problems() == 0},
+          {"problems", refusals},
           {"steps", steps}};
 }
 

@@ -18,8 +18,9 @@ struct PredictedStep {
 
 struct Prediction {
   const Plan* plan = nullptr;
+  std::vector<Error> refusals;  // why `run` would not begin at all: the journal has the application already
   std::vector<PredictedStep> steps;
-  bool clean() const;  // no step has problems
+  std::size_t problems() const;  // of the whole and of all steps
 };
 
 // Blocks while the platforms are read; each call is bounded by `timeout`.

@@ -92,7 +92,7 @@ class ConvertImageStep final : public Step {
       if (*converted) {
         (*converted)->meter.done = done;
         (*converted)->meter.total = conversions.size();
-        (*converted)->meter.unit = "disks";
+        (*converted)->meter.unit = (*converted)->meter.total == 1 ? "disk" : "disks";
         return **converted;
       }
       ++done;

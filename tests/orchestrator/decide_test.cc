@@ -47,8 +47,7 @@ class Story {
   }
   Story& Done(int step) { return Tell(EventKind::kOutcome, step, {{"result", "done"}}); }
   Story& Failed(int step) {
-    return Tell(EventKind::kOutcome, step,
-                {{"result", "failed"}, {"error", {{"kind", "invalid"}, {"message", "no"}}}});
+    return Tell(EventKind::kOutcome, step, {{"result", "failed"}, {"error", {{"kind", "invalid"}, {"message", "no"}}}});
   }
   Story& Undone(int step) {
     Tell(EventKind::kUndoIntent, step, {{"key", "k"}});

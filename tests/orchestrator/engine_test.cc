@@ -17,8 +17,8 @@ namespace {
 constexpr const char* kApi = "customer-analytics-api";
 
 const FakeVm& VmOf(const WorldData& world, const std::string& name) {
-  const auto found = std::find_if(world.vms.begin(), world.vms.end(),
-                                  [&](const FakeVm& vm) { return vm.facts.name == name; });
+  const auto found =
+      std::find_if(world.vms.begin(), world.vms.end(), [&](const FakeVm& vm) { return vm.facts.name == name; });
   if (found == world.vms.end()) throw std::runtime_error("no VM " + name);
   return *found;
 }
@@ -187,7 +187,8 @@ TEST(Engine, AnAnswerThatWasLostIsObservedAndTheEffectNotRepeated) {
   EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
   EXPECT_EQ(Count(run.Events(), EventKind::kObserved), 1);
   const auto history = run.world->Copy().history;
-  const auto claims = std::count_if(history.begin(), history.end(), [](const Fact& f) { return f.effect == "claimed"; });
+  const auto claims =
+      std::count_if(history.begin(), history.end(), [](const Fact& f) { return f.effect == "claimed"; });
   EXPECT_EQ(claims, 1);
 }
 
@@ -298,7 +299,12 @@ TEST(Engine, AStepInDoubtIsNotAppliedBeforeItCouldBeObserved) {
 
 TEST(Engine, AGuestThatIgnoresShutdownRollsBackAsDeclared) {
   FakeRun run(1);
-  ASSERT_TRUE(run.world->Change([](WorldData& world) { world.vms[0].deaf = true; ++world.revision; }).ok());
+  ASSERT_TRUE(run.world
+                  ->Change([](WorldData& world) {
+                    world.vms[0].deaf = true;
+                    ++world.revision;
+                  })
+                  .ok());
   ASSERT_TRUE(run.Run().ok());
   EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
   ExpectOnSource(run.world->Copy(), "web1", "app");

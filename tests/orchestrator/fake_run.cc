@@ -147,10 +147,10 @@ FakeRun::FakeRun(int applications, int at_once, int stop_after_failed)
 }
 
 Status FakeRun::WithEngine(const std::function<Status(Engine&)>& order) {
-  const SystemClock clock;
+  const SystemClock system_clock;
   Loop loop(4);
   auto systems = [this](const Site& site) { return std::make_shared<FakeSystems>(site, world, fault); };
-  Engine engine(loop, journal, clock, systems, options);
+  Engine engine(loop, journal, clock ? *clock : system_clock, systems, options);
   Listener listener(engine, on_event);
   engine.AddWatcher(&listener);
   if (const Status ordered = order(engine); !ordered) return ordered;

@@ -39,6 +39,7 @@ class FakeRun {
   MemoryJournal journal;
   std::string run_id;
   EngineOptions options;
+  const Clock* clock = nullptr;  // the system's by default
   Submission submission;
 
  private:

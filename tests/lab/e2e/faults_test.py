@@ -136,7 +136,7 @@ class PoolFull(LabTest):
         text = self.read(self.path("app1.yaml")).replace("  - convert_image\n", "  - convert_image: {format: raw}\n")
         with open(self.path("raw.yaml"), "w", encoding="utf-8") as file:
             file.write(text)
-        self.control("POST", "/faults", {"method": "GET /folder", "action": "rate", "bytes_per_s": 8000000})
+        self.control("POST", "/faults", {"method": "GET /folder", "action": "rate", "bytes_per_s": 500000})
         process = self.start("run", "raw.yaml", "--site", site)
         wait_until("the copy began", lambda: any(n.endswith(".raw") for n in os.listdir(pool)))
         with open(os.path.join(pool, "somebody-else"), "wb", buffering=0) as file:

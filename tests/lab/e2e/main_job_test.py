@@ -61,6 +61,9 @@ class MainJob(LabTest):
         again = self.vmferry("run", "app1.yaml", "--site", "site.yaml", expect=3)
         self.assertIn("run r-", again.text)
         self.assertIn("soak", again.text)
+        # The dry run said "no problems" for an application that `run` then refused.
+        plan = self.vmferry("plan", "app1.yaml", "--site", "site.yaml", expect=3)
+        self.assertIn("soak", plan.text)
 
     def test_4_another_journal_meets_the_claim(self):
         other = self.vmferry("--journal", self.path("other.db"), "run", "app1.yaml", "--site", "site.yaml", expect=3)
@@ -104,6 +107,8 @@ class MainJob(LabTest):
     def test_7_a_run_after_success_is_refused_with_what_happened(self):
         again = self.vmferry("run", "app1.yaml", "--site", "site.yaml", expect=3)
         self.assertIn("already migrated by run", again.text)
+        plan = self.vmferry("plan", "app1.yaml", "--site", "site.yaml", expect=3)
+        self.assertIn("already migrated by run", plan.text)
         other = self.vmferry("--journal", self.path("third.db"), "run", "app1.yaml", "--site", "site.yaml", expect=3)
         self.assertIn("migrated", other.text)
 

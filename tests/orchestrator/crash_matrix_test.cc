@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine dies before or after an append reaches the disk: in a run, in a rollback, and again while it recovers.
+#include <gtest/gtest.h>
+
+#include "tests/orchestrator/story.h"
+
+namespace vmferry {
+namespace {
+
+using Fault = MemoryJournal::Fault;
+constexpr const char* kApi = "customer-analytics-api";
+
+// A new process takes up the run, and dies at its append `again` if that is not 0.
+void Recover(FakeRun& run, std::int64_t again, Fault fault) {
+  run.journal.Restart();
+  run.run_id = run.journal.Runs().value().back();
+  if (again > 0) run.journal.FailAt(run.journal.appends() + again, fault);
+  static_cast<void>(run.Decide("resume", {}));
+}
+
+class CrashMatrix : public testing::TestWithParam<Fault> {};
+
+TEST_P(CrashMatrix, ARunResumesToTheSameEndAlsoWhenRecoveryCrashes) {
+  FakeRun whole(1);
+  ASSERT_TRUE(whole.Run());
+  for (std::int64_t at = 2; at <= whole.journal.appends(); at += kStride)
+    for (const std::int64_t again : {0, 1, 2, 3}) {
+      SCOPED_TRACE("crash at append " + std::to_string(at) + ", and at append " + std::to_string(again) + " after it");
+      FakeRun run(1);
+      Story story(run);
+      run.journal.FailAt(at, GetParam());
+      EXPECT_FALSE(run.Run());
+      Recover(run, again, GetParam());
+      if (again > 0) Recover(run, 0, GetParam());
+      EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+      EXPECT_EQ(story.Faults(), std::vector<std::string>());
+      if (HasFailure()) return;
+    }
+}
+
+TEST_P(CrashMatrix, ARollbackResumesToItsEnd) {
+  FakeRun whole(1);
+  ASSERT_TRUE(whole.Run());
+  const std::int64_t before = whole.journal.appends();
+  ASSERT_TRUE(whole.Decide("rollback", {}));
+  for (std::int64_t at = before + 1; at <= whole.journal.appends(); at += kStride)
+    for (const std::int64_t again : {0, 1, 2, 3}) {
+      SCOPED_TRACE("crash at append " + std::to_string(at) + ", and at append " + std::to_string(again) + " after it");
+      FakeRun run(1);
+      Story story(run);
+      ASSERT_TRUE(run.Run());
+      run.journal.FailAt(at, GetParam());
+      EXPECT_FALSE(run.Decide("rollback", {}));
+      Recover(run, again, GetParam());
+      if (again > 0) Recover(run, 0, GetParam());
+      // The crash came before the decision was written down: it is asked for again.
+      if (run.Application(kApi).phase == Phase::kSoak) {
+        EXPECT_TRUE(run.Decide("rollback", {}));
+      }
+      EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+      EXPECT_EQ(story.Faults(), std::vector<std::string>());
+      if (HasFailure()) return;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Appends, CrashMatrix, testing::Values(Fault::kBeforeStoring, Fault::kAfterStoring),
+                         [](const auto& test) {
+                           return test.param == Fault::kBeforeStoring ? "BeforeStoring" : "AfterStoring";
+                         });
+
+}  // namespace
+}  // namespace vmferry

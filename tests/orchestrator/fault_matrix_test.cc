@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A fault at every plugin call of a run and of its rollback, once and for ever after. The clock ticks by itself, so
+// that waiting costs nothing. What holds of every history is in story.h; how each must end is here.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "tests/orchestrator/story.h"
+
+namespace vmferry {
+namespace {
+
+// 20 ms pass whenever somebody looks.
+class TickingClock final : public Clock {
+ public:
+  Instant Now() const override {
+    const std::int64_t ticks = 20 * ++ticks_;
+    return {1772330400000 + ticks, ticks};
+  }
+
+ private:
+  mutable std::atomic<std::int64_t> ticks_{0};
+};
+
+struct Kind {
+  const char* name;
+  Fault fault;
+};
+const Kind kKinds[] = {{"Unavailable", {Fault::Kind::kBefore, ErrorKind::kUnavailable}},
+                       {"UnknownBefore", {Fault::Kind::kBefore, ErrorKind::kUnknownOutcome}},
+                       {"UnknownAfter", {Fault::Kind::kLostAnswer}},
+                       {"Permanent", {Fault::Kind::kBefore, ErrorKind::kDenied}}};
+
+struct Case {
+  Kind kind;
+  bool for_ever;
+  bool rollback;  // the faults begin with the rollback from soak, not with the run
+};
+
+constexpr int kEvery = 7 * kStride;  // calls; a run makes some 250 of them, most of them looks
+
+class FaultMatrix : public testing::TestWithParam<Case> {
+ protected:
+  // Runs (and rolls back) with a fault at call `at`; 0: none. How many calls there were, in `calls_`.
+  void Play(FakeRun& run, int at) {
+    run.clock = &clock_;
+    run.options.longest_wait = std::chrono::milliseconds(0);
+    calls_ = 0;
+    const Case& which = GetParam();
+    const FaultPicker picker = [this, at, which](const CallSpec&, const Json&) {
+      const int call = ++calls_;
+      const bool now = at > 0 && (which.for_ever ? call >= at : call == at);
+      return now ? which.kind.fault : Fault();
+    };
+    if (!which.rollback) run.fault = picker;
+    ASSERT_TRUE(run.Run());
+    if (!which.rollback) return;
+    run.fault = picker;
+    ASSERT_TRUE(run.Decide("rollback", {}));
+  }
+  static bool Parked(const ApplicationState& state) {
+    return state.activity == Activity::kNeedsOperator || state.activity == Activity::kRollbackBlocked;
+  }
+
+  TickingClock clock_;
+  std::atomic<int> calls_{0};
+};
+
+bool Touched(const FakeRun& run) {
+  return !run.world->Copy().history.empty();
+}
+
+std::string Picture(const FakeRun& run) {
+  const WorldData world = run.world->Copy();
+  const FakeVm& vm = world.vms.front();
+  std::string text = "VM " + vm.facts.power + (vm.facts.claim.empty() ? ", free" : ", claimed");
+  for (const NicFacts& nic : vm.facts.nics) text += nic.start_connected ? ", connects" : ", fenced";
+  for (const FakeDomain& domain : world.domains) text += "; domain " + domain.state;
+  for (const FakeServer& server : world.load_balancers.front().servers)
+    text += "; " + server.name + " " + server.instances.begin()->second.state;
+  return text;
+}
+
+constexpr const char* kOnSource = "VM on, free, connects; vmware ready; kvm maint";
+constexpr const char* kOnTarget = "VM off, claimed, fenced; domain running; vmware maint; kvm ready";
+
+void ExpectGoodEnd(FakeRun& run, const ApplicationState& state) {
+  const std::string picture = Picture(run);
+  if (state.phase == Phase::kSoak) {
+    EXPECT_EQ(picture, kOnTarget);
+  }
+  if (state.phase == Phase::kRolledBack) {
+    EXPECT_EQ(picture, kOnSource);
+  }
+  if (state.phase == Phase::kAborted) {
+    EXPECT_FALSE(Touched(run)) << "aborted means that nothing was touched";
+  }
+  const bool ended = state.phase == Phase::kSoak || state.phase == Phase::kRolledBack || state.phase == Phase::kAborted;
+  EXPECT_TRUE(ended) << Name(state.phase) << ", " << Name(state.activity) << ": " << state.reason;
+}
+
+TEST_P(FaultMatrix, EndsWellOrRestsWithANameUntilMended) {
+  const Case& which = GetParam();
+  FakeRun whole(1);
+  Play(whole, 0);
+  const int calls = calls_;
+  ASSERT_GT(calls, 20);
+  for (int at = 1; at <= calls; at += kEvery) {
+    FakeRun run(1);
+    Story story(run);
+    Play(run, at);
+    const ApplicationState& first = run.Application("customer-analytics-api");
+    if (Parked(first)) {
+      EXPECT_FALSE(first.reason.empty()) << "call " << at << ": it rests and does not say why";
+    }
+    run.fault = nullptr;
+    for (int i = 0; i < 3 && Parked(run.Application("customer-analytics-api")); ++i)
+      EXPECT_TRUE(run.Decide("resume", {}));
+    const ApplicationState& state = run.Application("customer-analytics-api");
+    SCOPED_TRACE("fault at call " + std::to_string(at) + ", then " + std::string(Name(state.phase)) + ": " +
+                 state.reason);
+    ExpectGoodEnd(run, state);
+    if (which.rollback) {
+      EXPECT_EQ(state.phase, Phase::kRolledBack);
+    }
+    EXPECT_EQ(story.Faults(), std::vector<std::string>());
+    if (HasFailure()) return;
+  }
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const Kind& kind : kKinds)
+    for (const bool for_ever : {false, true})
+      for (const bool rollback : {false, true}) cases.push_back({kind, for_ever, rollback});
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, FaultMatrix, testing::ValuesIn(Cases()), [](const auto& test) {
+  return std::string(test.param.kind.name) + (test.param.for_ever ? "ForEver" : "Once") +
+         (test.param.rollback ? "InRollback" : "InRun");
+});
+
+}  // namespace
+}  // namespace vmferry
