@@ -12,16 +12,17 @@
 namespace vmferry {
 namespace {
 
-// 20 ms pass whenever somebody looks.
+// Time passes whenever somebody looks: 20 ms, or 500 ms while nothing works and deadlines of hours must pass.
 class TickingClock final : public Clock {
  public:
   Instant Now() const override {
-    const std::int64_t ticks = 20 * ++ticks_;
-    return {1772330400000 + ticks, ticks};
+    const std::int64_t now = now_ms_ += tick_ms;
+    return {1772330400000 + now, now};
   }
+  std::atomic<int> tick_ms{20};
 
  private:
-  mutable std::atomic<std::int64_t> ticks_{0};
+  mutable std::atomic<std::int64_t> now_ms_{0};
 };
 
 struct Kind {
@@ -52,6 +53,7 @@ class FaultMatrix : public testing::TestWithParam<Case> {
     const FaultPicker picker = [this, at, which](const CallSpec&, const Json&) {
       const int call = ++calls_;
       const bool now = at > 0 && (which.for_ever ? call >= at : call == at);
+      if (now && which.for_ever) clock_.tick_ms = 500;
       return now ? which.kind.fault : Fault();
     };
     if (!which.rollback) run.fault = picker;
@@ -116,6 +118,7 @@ TEST_P(FaultMatrix, EndsWellOrRestsWithANameUntilMended) {
       EXPECT_FALSE(first.reason.empty()) << "call " << at << ": it rests and does not say why";
     }
     run.fault = nullptr;
+    clock_.tick_ms = 20;
     for (int i = 0; i < 3 && Parked(run.Application("customer-analytics-api")); ++i)
       EXPECT_TRUE(run.Decide("resume", {}));
     const ApplicationState& state = run.Application("customer-analytics-api");
