@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <iterator>
+#include <optional>
 #include <pugixml.hpp>
 #include <string_view>
 
@@ -19,14 +20,16 @@ std::uint64_t Bytes(const pugi::xml_node& size) {
   return unit == "bytes" || unit == "B" ? size.text().as_ullong() : 0;
 }
 
-std::string PoolSizes(const Session& session, const std::string& pool) {
-  const PoolHandle handle(virStoragePoolLookupByName(session.get(), pool.c_str()));
+// What the pool has now; by a new connection if the session's is dead.
+std::optional<virStoragePoolInfo> PoolSizes(const Session& session, const std::string& pool) {
+  const Result<Session> open = session.connection()->Open(Access::kRead);
+  if (!open) return std::nullopt;
+  const PoolHandle handle(virStoragePoolLookupByName(open->get(), pool.c_str()));
   virStoragePoolInfo info{};
   if (handle) virStoragePoolRefresh(handle.get(), 0);
   const bool known = handle && virStoragePoolGetInfo(handle.get(), &info) == 0;
   virResetLastError();
-  if (!known) return "";
-  return " (capacity " + HumanBytes(info.capacity) + ", available " + HumanBytes(info.available) + ")";
+  return known ? std::optional(info) : std::nullopt;
 }
 
 void SetBytes(pugi::xml_node parent, const char* name, std::uint64_t bytes) {
@@ -107,9 +110,18 @@ std::string BuildVolumeXml(const NewVolume& volume) {
 
 Error StorageFailure(const Session& session, const Failure& failure, const std::string& pool, const std::string& object,
                      const std::string& what) {
-  if (!IsNoSpace(failure)) return session.Fail(failure, object, what);
+  constexpr std::uint64_t kLeastUseful = 1024 * 1024;
+  const Error error = session.Fail(failure, object, what);
+  const bool told = IsNoSpace(failure);
+  const bool lost = error.kind == ErrorKind::kUnknownOutcome || error.kind == ErrorKind::kUnavailable;
+  if (!told && !lost) return error;
+  // libvirtd 9.0 often drops the client when a write finds no room, instead of saying so.
+  const std::optional<virStoragePoolInfo> sizes = PoolSizes(session, pool);
+  if (!told && (!sizes || sizes->available >= kLeastUseful)) return error;
+  const std::string numbers =
+      !sizes ? "" : " (capacity " + HumanBytes(sizes->capacity) + ", available " + HumanBytes(sizes->available) + ")";
   return session.Refuse(ErrorKind::kInvalid, object,
-                        what + ": pool " + pool + " is full" + PoolSizes(session, pool) + ": " + failure.message,
+                        what + ": pool " + pool + " is full" + numbers + ": " + failure.message,
                         "free room in the pool or map the disk to another one");
 }
 

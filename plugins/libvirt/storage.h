@@ -48,7 +48,8 @@ struct NewVolume {
 };
 std::string BuildVolumeXml(const NewVolume& volume);
 
-// Session::Fail for what needs room: a full pool is kInvalid (it will not empty itself) and tells its sizes.
+// Session::Fail for what needs room: a full pool is kInvalid (it will not empty itself) and tells its sizes, also when
+// the daemon only hung up.
 Error StorageFailure(const Session& session, const Failure& failure, const std::string& pool, const std::string& object,
                      const std::string& what);
 // "1.5 GiB"

@@ -11,11 +11,14 @@
 #include <libvirt/virterror.h>
 
 #include <algorithm>
-#include <array>
+#include <chrono>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <span>
+#include <vector>
 
+#include "plugins/libvirt/bounded.h"
 #include "plugins/libvirt/transfer.h"
 
 namespace vmferry::libvirt {
@@ -31,35 +34,102 @@ bool AllZero(std::span<const std::byte> bytes) {
          (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
+// A call on the stream is bounded like any other, since the daemon may leave it without an answer: an upload whose disk
+// got full while the end of the stream was on its way is dropped by libvirtd 9.0 without a word, and virStreamFinish
+// waits for ever.
+constexpr CallSpec kSend{"target", "WriteVolume: data", Access::kWrite};
+constexpr CallSpec kEnd{"target", "WriteVolume: end of the transfer", Access::kWrite};
+
+// How long the end of a stream may take: the daemon closes the file, and a network file system writes out then what it
+// still holds in memory.
+CallContext ContextOfEnd(std::uint64_t sent, std::stop_token stop) {
+  constexpr std::uint64_t kBytesPerSecond = 50'000'000;
+  constexpr std::chrono::seconds kLeast{30};
+  constexpr std::chrono::seconds kMost{15 * 60};
+  CallContext context;
+  context.stop = std::move(stop);
+  context.timeout = std::min<std::chrono::seconds>(kMost, kLeast + std::chrono::seconds(sent / kBytesPerSecond));
+  return context;
+}
+
+// An upload as libvirt sees it. Its calls block; libvirt's words are picked up on the thread of the call.
+class Upload {
+ public:
+  Upload(Session session, OpenVolume volume) : session_(std::move(session)), volume_(std::move(volume)) {}
+  ~Upload() { Abort(); }
+  Upload(const Upload&) = delete;
+  Upload& operator=(const Upload&) = delete;
+
+  Status Open(std::uint64_t offset, std::uint64_t length, bool sparse) {
+    stream_.reset(virStreamNew(session_.get(), 0));
+    const unsigned flags = sparse ? VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM : 0;
+    if (stream_ && virStorageVolUpload(volume_.handle.get(), stream_.get(), offset, length, flags) == 0) return Ok();
+    const Error error = Failed("cannot be written");
+    stream_.reset();
+    return error;
+  }
+
+  Status Send(std::uint64_t position, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const std::size_t now = std::min(bytes.size(), kSendBytes);
+      const int sent = virStreamSend(stream_.get(), reinterpret_cast<const char*>(bytes.data()), now);
+      if (sent <= 0) return Failed("cannot be written at byte " + std::to_string(position));
+      position += static_cast<std::uint64_t>(sent);
+      bytes = bytes.subspan(static_cast<std::size_t>(sent));
+    }
+    return Ok();
+  }
+
+  Status SendHole(std::uint64_t position, std::uint64_t length) {
+    if (virStreamSendHole(stream_.get(), static_cast<long long>(length), 0) == 0) return Ok();
+    return Failed("cannot be written at byte " + std::to_string(position));
+  }
+
+  Status Finish() {
+    if (virStreamFinish(stream_.get()) < 0) return Failed("the transfer did not finish");
+    stream_.reset();
+    return Durable(session_, volume_);
+  }
+
+  void Abort() {
+    if (stream_) virStreamAbort(stream_.get());
+    stream_.reset();
+  }
+
+ private:
+  Error Failed(const std::string& what) const {
+    return StorageFailure(session_, LastFailure(), volume_.pool, VolumeObject(volume_.pool, volume_.name), what);
+  }
+
+  Session session_;
+  OpenVolume volume_;
+  StreamHandle stream_;
+};
+
 class Writer final : public VolumeWriter {
  public:
   Writer(Session session, OpenVolume volume, std::uint64_t offset, std::uint64_t end, std::stop_token stop)
       : session_(std::move(session)),
-        volume_(std::move(volume)),
+        object_(VolumeObject(volume.pool, volume.name)),
+        stream_end_(volume.document.type == "block" ? end : volume.document.capacity_bytes),
+        upload_(std::make_shared<Upload>(session_, std::move(volume))),
         position_(offset),
         end_(end),
         stop_(std::move(stop)) {}
-  ~Writer() override {
-    if (stream_) virStreamAbort(stream_.get());
-  }
+  ~Writer() override { Abort(); }
 
   Status Open(bool sparse) {
     sparse_ = sparse;
-    stream_.reset(virStreamNew(session_.get(), 0));
-    if (!stream_) return Break("cannot be written");
     // A file that was cut off is made whole again by the last hole.
-    stream_end_ = sparse && volume_.document.type != "block" ? volume_.document.capacity_bytes : end_;
-    const unsigned flags = sparse ? VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM : 0;
-    const std::uint64_t length = stream_end_ - position_;
-    if (virStorageVolUpload(volume_.handle.get(), stream_.get(), position_, length, flags) == 0) return Ok();
-    const Failure failure = LastFailure();
-    stream_.reset();
-    return StorageFailure(session_, failure, volume_.pool, Object(), "cannot be written");
+    if (!sparse) stream_end_ = end_;
+    const Status opened = upload_->Open(position_, stream_end_ - position_, sparse);
+    if (!opened) upload_.reset();
+    return opened;
   }
 
   Status Write(std::uint64_t offset, std::span<const std::byte> bytes) override {
     if (broken_) return *broken_;
-    if (!stream_) return Misuse("a finished volume was written to");
+    if (!upload_) return Misuse("a finished volume was written to");
     if (offset < position_ || offset > end_ || bytes.size() > end_ - offset)
       return Misuse("a write at " + std::to_string(offset) + " of " + std::to_string(bytes.size()) +
                     " bytes is out of order or beyond the end");
@@ -76,28 +146,47 @@ class Writer final : public VolumeWriter {
 
   Status Finish() override {
     if (broken_) return *broken_;
-    if (!stream_) return Misuse("a volume was finished twice");
+    if (!upload_) return Misuse("a volume was finished twice");
     if (Status skipped = Skip(stream_end_ - position_); !skipped) return skipped;
-    const int finished = virStreamFinish(stream_.get());
-    if (finished < 0) return Break("the transfer did not finish");
-    stream_.reset();
-    return Durable(session_, volume_);
+    const Status finished = Do(kEnd, false, [upload = upload_] { return upload->Finish(); });
+    upload_.reset();
+    return finished;
   }
 
  private:
-  std::string Object() const { return VolumeObject(volume_.pool, volume_.name); }
-
   Error Misuse(const std::string& message, ErrorKind kind = ErrorKind::kInternal) {
-    return session_.Refuse(kind, Object(), message);
+    return session_.Refuse(kind, object_, message);
   }
 
-  // The stream is over; every later call says the same.
-  Error Break(const std::string& what) {
-    const Failure failure = LastFailure();
-    if (stream_) virStreamAbort(stream_.get());
-    stream_.reset();
-    broken_ = StorageFailure(session_, failure, volume_.pool, Object(), what + " at byte " + std::to_string(position_));
+  // One call on the stream, given up when stopped or (unless `is_long`) when its time is over. After a failure the
+  // stream is over and every later call says the same.
+  Status Do(const CallSpec& call, bool is_long, std::function<Status()> work) {
+    const Status done = WithinTimeout<Nothing>(session_.connection()->system(), call, ContextOfEnd(sent_, stop_),
+                                               is_long, std::move(work));
+    if (done) return done;
+    broken_ = done.error();
+    if (broken_->kind != ErrorKind::kUnknownOutcome || !broken_->object.empty()) {
+      Abort();
+      return done;
+    }
+    // Given up: whatever still runs has the upload, and ends it. An unfinished volume is written anew, so nothing
+    // depends on what becomes of this one.
+    upload_.reset();
+    broken_->kind = ErrorKind::kUnavailable;
+    broken_->object = object_;
+    broken_->advice = "look at libvirtd's log and at the free space of the pool";
     return *broken_;
+  }
+
+  void Abort() {
+    if (!upload_) return;
+    std::function<Status()> abort = [upload = std::move(upload_)] {
+      upload->Abort();
+      return Ok();
+    };
+    // Nothing depends on its outcome either.
+    static_cast<void>(
+        WithinTimeout<Nothing>(session_.connection()->system(), kEnd, ContextOfEnd(0, {}), false, std::move(abort)));
   }
 
   // How many bytes from the start go the same way (zeros or data) as the first block does; whole blocks.
@@ -115,13 +204,14 @@ class Writer final : public VolumeWriter {
   Status Skip(std::uint64_t length) {
     if (length == 0) return Ok();
     if (!sparse_) return SendZeros(length);
-    if (virStreamSendHole(stream_.get(), static_cast<long long>(length), 0) < 0) return Break("cannot be written");
-    position_ += length;
-    return Ok();
+    const Status sent = Do(
+        kSend, true, [upload = upload_, position = position_, length] { return upload->SendHole(position, length); });
+    if (sent) position_ += length;
+    return sent;
   }
 
   Status SendZeros(std::uint64_t length) {
-    static const std::array<std::byte, kSendBytes> kZeros{};
+    static const std::vector<std::byte> kZeros(1024 * 1024);
     while (length > 0) {
       const std::size_t now = std::min<std::uint64_t>(length, kZeros.size());
       if (Status sent = Send(std::span(kZeros).first(now)); !sent) return sent;
@@ -130,26 +220,28 @@ class Writer final : public VolumeWriter {
     return Ok();
   }
 
+  // The bytes are copied, because a call that was given up may go on with them.
   Status Send(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      if (stop_.stop_requested()) return Misuse("stopped on request", ErrorKind::kUnavailable);
-      const std::size_t now = std::min(bytes.size(), kSendBytes);
-      const int sent = virStreamSend(stream_.get(), reinterpret_cast<const char*>(bytes.data()), now);
-      if (sent <= 0) return Break("cannot be written");
-      position_ += static_cast<std::uint64_t>(sent);
-      bytes = bytes.subspan(static_cast<std::size_t>(sent));
-    }
-    return Ok();
+    const Status sent =
+        Do(kSend, true,
+           [upload = upload_, position = position_, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
+             return upload->Send(position, copy);
+           });
+    if (!sent) return sent;
+    position_ += bytes.size();
+    sent_ += bytes.size();
+    return sent;
   }
 
   Session session_;
-  OpenVolume volume_;
+  const std::string object_;
+  std::uint64_t stream_end_;
+  std::shared_ptr<Upload> upload_;  // none: finished or broken
   std::uint64_t position_;
   const std::uint64_t end_;
   const std::stop_token stop_;
-  std::uint64_t stream_end_ = 0;
+  std::uint64_t sent_ = 0;
   bool sparse_ = false;
-  StreamHandle stream_;
   std::optional<Error> broken_;
 };
 

@@ -144,7 +144,7 @@ class PoolFull(LabTest):
         self.control("DELETE", "/faults")
         text, _ = process.communicate(timeout=240)
         self.assertEqual(process.returncode, ROLLED_BACK, text)
-        for word in ("final_data_sync", "small", "space"):
+        for word in ("final_data_sync", "pool small is full"):
             self.assertIn(word, text)
         self.served_by(1, "VMware")
         self.assertFalse([n for n in os.listdir(pool) if n.endswith(".raw")])
