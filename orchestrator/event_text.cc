@@ -39,6 +39,12 @@ std::string EndLine(const Event& event, const ApplicationState* application, con
   return (result == "retry" ? style.Warn("will try again") : style.Bad("failed")) + ": " + Describe(error);
 }
 
+std::string DoubtLine(const Event& event, bool full) {
+  const auto error = event.payload.find("error");
+  return "was in doubt" + (error == event.payload.end() ? "" : " (" + Describe(ErrorFromJson(*error)) + ")") +
+         "; observed: " + Text(event.payload, "verdict") + Facts(event, "evidence", full);
+}
+
 std::string StepLine(const Event& event, const ApplicationState* application, const Style& style, bool full) {
   switch (event.kind) {
     case EventKind::kFound: return style.Good("already so") + Facts(event, "evidence", full);
@@ -47,8 +53,7 @@ std::string StepLine(const Event& event, const ApplicationState* application, co
              Facts(event, "before", full);
     case EventKind::kHandle: return full ? "handle" + Facts(event, "handle", full) : "";
     case EventKind::kFacts: return full ? "facts" + Facts(event, "facts", full) : "";
-    case EventKind::kObserved: return "was in doubt; observed: " + Text(event.payload, "verdict") +
-                                      Facts(event, "evidence", full);
+    case EventKind::kObserved: return DoubtLine(event, full);
     case EventKind::kUndoIntent: return "undo starts" + Facts(event, "before", full);
     case EventKind::kOutcome: return EndLine(event, application, style, full, "done");
     case EventKind::kUndoOutcome: return EndLine(event, application, style, full, "undone");

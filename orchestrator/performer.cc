@@ -40,7 +40,7 @@ Task<void> Performer::Perform() {
   if (direction_ == Direction::kBackward)
     next = co_await BeginUndo();
   else if (in_doubt)
-    next = co_await Settle();
+    next = co_await Settle(std::nullopt);
   else
     next = co_await Begin();
   while (next == Next::kGoOn) next = co_await Advance();
@@ -78,23 +78,25 @@ Task<Performer::Next> Performer::Begin() {
   co_return Next::kGoOn;
 }
 
-// An intent stands without outcome: what became of it?
-Task<Performer::Next> Performer::Settle() {
+// An intent stands without outcome: what became of it? `why`: the answer that told nothing, if there was one.
+Task<Performer::Next> Performer::Settle(std::optional<Error> why) {
   if (!application_.started.contains(index_)) co_await Intend(state().before);
   auto looked = co_await LookUntilAnswered();
   if (Interrupted()) co_return Next::kLeave;
   if (!looked || !looked->ok()) {
-    std::string why = Title() + " is in doubt and cannot be observed: " + meter_.text;
-    co_await HoldFor(std::move(why), Activity::kNeedsOperator);
+    std::string text = Title() + " is in doubt and cannot be observed: " + meter_.text;
+    co_await HoldFor(std::move(text), Activity::kNeedsOperator);
     co_return Next::kLeave;
   }
   const Observation& seen = looked->value();
   Json payload;
   payload["verdict"] = std::string(Name(seen.verdict));
   payload["evidence"] = seen.evidence;
+  if (why) payload["error"] = ErrorToJson(*why);
   std::vector<Event> events;
   events.push_back(Draft(EventKind::kObserved, state().attempt, std::move(payload)));
   co_await engine_.Record(application_, std::move(events));
+  seen_ = seen.verdict;
   if (seen.verdict == Verdict::kDone) {
     co_await Conclude("done", seen.evidence, std::nullopt, "observe");
     co_return Next::kLeave;
@@ -102,8 +104,8 @@ Task<Performer::Next> Performer::Settle() {
   const bool stuck = seen.verdict == Verdict::kUnknown ||
                      (seen.verdict == Verdict::kNotStarted && step_.spec().recovery == Recovery::kNeither);
   if (!stuck) co_return Next::kGoOn;
-  std::string why = Title() + " is in doubt: " + seen.evidence.dump();
-  co_await HoldFor(std::move(why), Activity::kNeedsOperator);
+  std::string text = Title() + " is in doubt: " + seen.evidence.dump();
+  co_await HoldFor(std::move(text), Activity::kNeedsOperator);
   co_return Next::kLeave;
 }
 
@@ -183,15 +185,16 @@ Task<Performer::Next> Performer::DigestProgress(const Progress& progress) {
 
 Task<Performer::Next> Performer::DigestError(const Error& error) {
   meter_.text = Describe(error);
-  const bool in_doubt = error.kind == ErrorKind::kUnknownOutcome && planned_.effect;
-  if (in_doubt && direction_ == Direction::kForward && !state().key.empty()) {
-    const std::chrono::milliseconds pause(std::min(++doubts_, 30) * 200);
-    Next next = co_await Wait(pause);
-    if (next == Next::kGoOn) next = co_await Settle();
-    co_return next;
-  }
   const int attempt = Attempt();
-  const bool again = SafeToRetry(error) || in_doubt || error.kind == ErrorKind::kUnknownOutcome;
+  const bool no_outcome = error.kind == ErrorKind::kUnknownOutcome;
+  if (no_outcome && planned_.effect && direction_ == Direction::kForward && !state().key.empty()) {
+    // A late effect gets a moment to show. Then the attempt has succeeded, is still at work, or has failed like others.
+    const std::chrono::milliseconds pause(200 * attempt);
+    if (co_await Wait(pause) == Next::kLeave) co_return Next::kLeave;
+    const Next next = co_await Settle(error);
+    if (next == Next::kLeave || seen_ == Verdict::kRunning) co_return next;
+  }
+  const bool again = SafeToRetry(error) || no_outcome;
   const bool retry = again && attempt < engine_.options_.max_attempts && !PastDeadline();
   std::string result = retry ? "retry" : "failed";
   co_await Conclude(std::move(result), Json(), error, "apply");

@@ -22,7 +22,7 @@ class Performer {
 
   Task<Next> Begin();
   Task<Next> BeginUndo();
-  Task<Next> Settle();
+  Task<Next> Settle(std::optional<Error> why);
   Task<Next> Advance();
   Task<Next> Digest(Result<Progress> answer);
   Task<Next> DigestProgress(const Progress& progress);
@@ -54,7 +54,7 @@ class Performer {
   const PlannedStep& planned_;
   const Step& step_;
   Meter meter_;
-  int doubts_ = 0;  // answers without a known outcome, in this Perform
+  Verdict seen_ = Verdict::kUnknown;  // by the last Settle
 };
 
 // The step's idempotency key in its current generation.

@@ -166,7 +166,9 @@ TEST(Engine, AnApplicationThatWentBackMayBeRunAgain) {
 }
 
 TEST(Engine, ABusySystemIsAskedAgain) {
+  const TickingClock clock;
   FakeRun run(1);
+  run.UseClock(clock);
   std::atomic<int> left = 2;
   run.fault = [&](const CallSpec& call, const Json&) {
     const bool now = call.name == "EnsureRunning" && left.fetch_sub(1) > 0;
@@ -190,6 +192,28 @@ TEST(Engine, AnAnswerThatWasLostIsObservedAndTheEffectNotRepeated) {
   const auto claims =
       std::count_if(history.begin(), history.end(), [](const Fact& f) { return f.effect == "claimed"; });
   EXPECT_EQ(claims, 1);
+}
+
+// A write that never gave a known outcome was tried until the step's deadline, which for a copy is a day. It ends like
+// any other failure that may pass, after a few attempts.
+TEST(Engine, AWriteThatNeverHasAKnownOutcomeRollsBack) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  std::atomic<int> tries = 0;
+  run.fault = [&](const CallSpec& call, const Json&) {
+    if (call.name != "EnsureVolume") return Fault{};
+    ++tries;
+    return Fault{Fault::Kind::kBefore, ErrorKind::kUnknownOutcome};
+  };
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+  EXPECT_GT(tries, 1);
+  const std::vector<Event> events = run.Events();
+  const auto told = std::find_if(events.begin(), events.end(), [](const Event& event) {
+    return event.kind == EventKind::kObserved && event.payload.contains("error");
+  });
+  EXPECT_NE(told, events.end()) << "the trail says what left the step in doubt";
 }
 
 TEST(Engine, AnUndoThatCannotBeDoneBlocksTheRollbackAndResumesWhenMended) {
@@ -275,7 +299,9 @@ TEST(Engine, ADecisionForOneApplicationLeavesTheOthersOfAStoppedWaveAlone) {
 
 // A step in doubt that could not be observed was applied again after a second, unobserved.
 TEST(Engine, AStepInDoubtIsNotAppliedBeforeItCouldBeObserved) {
+  const TickingClock clock;
   FakeRun run(1);
+  run.UseClock(clock);
   run.on_event = [](const Event& event, Engine& engine) {
     if (event.kind == EventKind::kIntent && event.payload.value("name", "") == "claim_source")
       engine.RequestStop("the test");
@@ -298,7 +324,9 @@ TEST(Engine, AStepInDoubtIsNotAppliedBeforeItCouldBeObserved) {
 }
 
 TEST(Engine, AGuestThatIgnoresShutdownRollsBackAsDeclared) {
+  const TickingClock clock;
   FakeRun run(1);
+  run.UseClock(clock);
   ASSERT_TRUE(run.world
                   ->Change([](WorldData& world) {
                     world.vms[0].deaf = true;

@@ -4,6 +4,7 @@
 // its journal; Restart makes a new engine on them, as a new process would.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,19 @@
 
 namespace vmferry {
 
+// Time passes whenever somebody looks: 20 ms, or 500 ms while nothing works and deadlines of hours must pass.
+class TickingClock final : public Clock {
+ public:
+  Instant Now() const override {
+    const std::int64_t now = now_ms_ += tick_ms;
+    return {1772330400000 + now, now};
+  }
+  std::atomic<int> tick_ms{20};
+
+ private:
+  mutable std::atomic<std::int64_t> now_ms_{0};
+};
+
 class FakeRun {
  public:
   explicit FakeRun(int applications, int at_once = 1, int stop_after_failed = 0);
@@ -27,6 +41,11 @@ class FakeRun {
   // What else lives on the engine's loop while it runs; made after the order, gone after the run.
   std::function<std::shared_ptr<void>(Loop&, Engine&)> beside;
 
+  // Waiting costs nothing from now on; `clock` outlives this.
+  void UseClock(const TickingClock& clock) {
+    this->clock = &clock;
+    options.longest_wait = std::chrono::milliseconds(0);
+  }
   // Each runs an engine until everything rests.
   Status Run();
   Status Decide(const std::string& kind, const std::vector<std::string>& applications);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fault at every plugin call of a run and of its rollback, once and for ever after. The clock ticks by itself, so
-// that waiting costs nothing. What holds of every history is in story.h; how each must end is here.
+// A fault at every plugin call of a run and of its rollback, once and for ever after. What holds of every history is in
+// story.h; how each must end is here.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,19 +11,6 @@
 
 namespace vmferry {
 namespace {
-
-// Time passes whenever somebody looks: 20 ms, or 500 ms while nothing works and deadlines of hours must pass.
-class TickingClock final : public Clock {
- public:
-  Instant Now() const override {
-    const std::int64_t now = now_ms_ += tick_ms;
-    return {1772330400000 + now, now};
-  }
-  std::atomic<int> tick_ms{20};
-
- private:
-  mutable std::atomic<std::int64_t> now_ms_{0};
-};
 
 struct Kind {
   const char* name;
@@ -46,8 +33,7 @@ class FaultMatrix : public testing::TestWithParam<Case> {
  protected:
   // Runs (and rolls back) with a fault at call `at`; 0: none. How many calls there were, in `calls_`.
   void Play(FakeRun& run, int at) {
-    run.clock = &clock_;
-    run.options.longest_wait = std::chrono::milliseconds(0);
+    run.UseClock(clock_);
     calls_ = 0;
     const Case& which = GetParam();
     const FaultPicker picker = [this, at, which](const CallSpec&, const Json&) {
