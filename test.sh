@@ -21,7 +21,7 @@ headline() { echo; echo "== $* ($((SECONDS - began)) s)"; }
 # it, takes twice as long under a sanitizer.
 whole_programs() {
   local preset=$1; shift
-  printf "build/$preset/tests/test_%s\n" "$@" | nice xargs -P 2 -I PROGRAM PROGRAM --gtest_brief=1
+  printf "build/$preset/tests/test_%s\n" "$@" | nice xargs -P 2 -I PROGRAM env PROGRAM --gtest_brief=1
 }
 
 lab=
