@@ -17,7 +17,7 @@
 
 namespace vmferry {
 
-// Time passes whenever somebody looks: 20 ms, or 500 ms while nothing works and deadlines of hours must pass.
+// Time passes whenever somebody looks: 20 ms, or as told while nothing works and deadlines of hours must pass.
 class TickingClock final : public Clock {
  public:
   Instant Now() const override {
