@@ -55,7 +55,7 @@ headline "address and undefined-behaviour sanitizers"
 cmake --preset asan >/dev/null
 nice cmake --build --preset asan
 whole_programs asan orchestrator runbooks steps plugins contracts state
-tests/lab/embedded.sh build/asan/vmferry
+tests/lab/embedded.sh "$PWD/build/asan/vmferry"
 
 headline "thread sanitizer over the engine and the journal"
 cmake --preset tsan >/dev/null
