@@ -66,7 +66,9 @@ std::map<std::string, Plan> PlansOf(const RunState& run) {
 }
 
 Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<std::string, Plan>& plans,
-                                           const std::vector<std::string>& names, const std::string& kind) {
+                                           const Decision& decision) {
+  const std::string& kind = decision.kind;
+  const std::vector<std::string>& names = decision.applications;
   if (kind != "rollback" && kind != "commit" && kind != "resume")
     return Error{ErrorKind::kInvalid, "engine", "run " + run.run, "unknown decision " + kind, ""};
   std::vector<std::string> chosen;
@@ -89,6 +91,28 @@ Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<s
     return Error{ErrorKind::kConflict, "journal", "run " + run.run, "cannot " + kind + ": " + first_why,
                  "`vmferry status " + run.run + "` shows where it is"};
   return chosen;
+}
+
+Result<int> AssumedStep(const RunState& run, const std::map<std::string, Plan>& plans,
+                        const std::vector<std::string>& chosen, const Decision& decision) {
+  const auto refuse = [&run](const std::string& why, const std::string& advice) {
+    return Error{ErrorKind::kConflict, "journal", "run " + run.run, "cannot assume anything: " + why, advice};
+  };
+  if (decision.kind != "resume" || (decision.assume != "done" && decision.assume != "not-done"))
+    return refuse("only `resume` may assume that a step is done or not done", "");
+  if (chosen.size() != 1) return refuse("it concerns several applications", "name one with --app");
+  const ApplicationState& state = run.applications.at(chosen.front());
+  const auto plan = plans.find(chosen.front());
+  if (plan == plans.end()) return refuse("the plan cannot be read", "");
+  if (state.activity != Activity::kNeedsOperator)
+    return refuse(chosen.front() + " does not wait for a person", "`vmferry status " + run.run + "` shows where it is");
+  const int waiting = OpenStep(plan->second, state);
+  if (waiting < 0) return refuse("no step of " + chosen.front() + " is in doubt", "");
+  const PlannedStep& step = plan->second.steps[static_cast<std::size_t>(waiting)];
+  const std::string title = StepTitle(step);
+  if (decision.step != title && decision.step != step.name)
+    return refuse("it is " + title + " that waits, not " + decision.step, "name that one with --step");
+  return waiting;
 }
 
 }  // namespace vmferry

@@ -17,12 +17,26 @@ namespace vmferry {
 // already migrated.
 Status Admit(const JournalReader& journal, const std::vector<Plan>& plans);
 
+// What a person decides about applications of a run.
+struct Decision {
+  std::string kind;                       // "rollback", "commit", "resume"
+  std::vector<std::string> applications;  // all with an empty list
+  std::string actor;                      // "anna@ops1"
+  std::string reason;                     // why; may be empty
+  std::string assume;  // with "resume": what became of a step in doubt, "done" or "not-done"; empty: it is looked at
+  std::string step;    // its name, followed by " (WORKLOAD)" where several steps have that name
+};
+
 // The plans of a run's applications, out of its first events. Plans that cannot be read are left out.
 std::map<std::string, Plan> PlansOf(const RunState& run);
 
-// The applications of `names` (all with an empty list) that the decision concerns; an Error saying why not, if it
-// concerns none or makes no sense for one that was named.
+// The applications that the decision concerns; an Error saying why not, if it concerns none or makes no sense for one
+// that was named.
 Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<std::string, Plan>& plans,
-                                           const std::vector<std::string>& names, const std::string& kind);
+                                           const Decision& decision);
+
+// The index of the step an assumption is about: one that the application waits for a person for.
+Result<int> AssumedStep(const RunState& run, const std::map<std::string, Plan>& plans,
+                        const std::vector<std::string>& chosen, const Decision& decision);
 
 }  // namespace vmferry

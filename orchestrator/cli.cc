@@ -66,6 +66,15 @@ void AddRun(CLI::App& app, Parsed& parsed) {
   command->callback([&parsed] { parsed.code = RunCommand(parsed.common, parsed.run); });
 }
 
+void AddAssumption(CLI::App& resume, DecideOptions& options) {
+  CLI::Option* assume = resume.add_option(
+      "--assume", options.assume, "a step in doubt is `done` or `not-done`, as you saw; needs --step, --reason");
+  assume->check(CLI::IsMember({"done", "not-done"}))->type_name("done|not-done");
+  CLI::Option* step = resume.add_option("--step", options.step, "the step in doubt, as `vmferry status` names it");
+  assume->needs(step)->needs("--reason");
+  step->needs(assume);
+}
+
 void AddDecision(CLI::App& app, Parsed& parsed, const std::string& kind, const std::string& purpose, bool reason) {
   CLI::App* command = AddCommand(app, kind, purpose,
                                  "vmferry " + kind + " r-20260301-7f3a9c" + (reason ? " --reason \"...\"" : ""));
@@ -74,6 +83,7 @@ void AddDecision(CLI::App& app, Parsed& parsed, const std::string& kind, const s
   command->add_option("--site", parsed.decide.site, "reach the systems by this site file, and use its journal");
   CLI::Option* option = command->add_option("--reason", parsed.decide.reason, "why, for the audit trail");
   if (reason) option->required();
+  if (kind == "resume") AddAssumption(*command, parsed.decide);
   command->callback([&parsed, kind] {
     parsed.decide.kind = kind;
     parsed.code = DecideCommand(parsed.common, parsed.decide);

@@ -139,15 +139,14 @@ ExitCode DecideCommand(const Common& common, const DecideOptions& options) {
   }
   const std::string reason = options.reason.empty() ? Sentence(options.kind) : options.reason;
   Order order;
-  order.request = {{"op", "decide"},
-                   {"run", *run},
-                   {"applications", options.applications},
-                   {"kind", options.kind},
-                   {"reason", reason}};
+  order.request = {{"op", "decide"},       {"run", *run},      {"applications", options.applications},
+                   {"kind", options.kind}, {"reason", reason}, {"assume", options.assume},
+                   {"step", options.step}};
   if (site) order.request["site"] = SiteToJson(*site);
   order.begin = [&](Engine& engine) -> Result<std::string> {
     if (const Status adopted = engine.Adopt(*run, site ? &*site : nullptr); !adopted) return adopted.error();
-    const Status decided = engine.DecideFor(*run, options.applications, options.kind, OwnActor(), reason);
+    const Decision decision{options.kind, options.applications, OwnActor(), reason, options.assume, options.step};
+    const Status decided = engine.DecideFor(*run, decision);
     if (!decided) return decided.error();
     return *run;
   };

@@ -32,6 +32,8 @@ struct DecideOptions {
   std::string run;
   std::vector<std::string> applications;
   std::string reason;
+  std::string assume;  // what became of `step`: "done", "not-done" or nothing
+  std::string step;
   std::string site;  // to reach the systems otherwise than journaled; resume only
 };
 ExitCode DecideCommand(const Common& common, const DecideOptions& options);

@@ -4,7 +4,7 @@
 // journal (mode 0600); the peer's credentials, as the kernel tells them, are the actor of what it asks for.
 //
 // Protocol, one JSON object a line. Client: one request, {"op":"run","submission":{...}} or {"op":"decide","run":..,
-// "applications":[..],"kind":..,"reason":..}. Engine: {"error":{..}} and the end, or {"run":ID}, then
+// "applications":[..],"kind":..,"reason":..,"assume":..,"step":..}. Engine: {"error":{..}} and the end, or {"run":ID}, then
 // {"event":{..},"history":BOOL} and {"meter":{..}} as they come, then {"rest":true} once the run rests, or
 // {"stopped":WHY}.
 #pragma once

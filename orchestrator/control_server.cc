@@ -196,8 +196,13 @@ class Server final : public ControlServer, public Watcher {
     }
     if (const Status adopted = engine_.Adopt(run, site ? &*site : nullptr); !adopted) return adopted.error();
     Follow(client, run);
-    const auto names = request.value("applications", std::vector<std::string>());
-    const Status decided = engine_.DecideFor(run, names, request.value("kind", ""), actor, request.value("reason", ""));
+    const Decision decision{request.value("kind", ""),
+                            request.value("applications", std::vector<std::string>()),
+                            actor,
+                            request.value("reason", ""),
+                            request.value("assume", ""),
+                            request.value("step", "")};
+    const Status decided = engine_.DecideFor(run, decision);
     if (!decided) return decided.error();
     return run;
   }

@@ -24,10 +24,6 @@ Command Enter(Phase phase, std::string reason) {
 }
 Command Rest() { return {.kind = Command::Kind::kRest, .reason = {}}; }
 
-std::string StepTitle(const PlannedStep& step) {
-  return step.workload.empty() ? step.name : step.name + " (" + step.workload + ")";
-}
-
 Command AfterFailure(const Plan& plan, const ApplicationState& state, const PlannedStep& step, const StepState& failed) {
   const std::string reason = StepTitle(step) + ": " + (failed.error ? Describe(*failed.error) : "failed");
   // A commit that fails must not end days of soak by itself: it holds, and a person decides.
@@ -54,11 +50,7 @@ Phase NextPhase(Phase phase) {
 }
 
 Command Forward(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-    const int index = static_cast<int>(i);
-    if (plan.steps[i].phase == state.phase && !Finished(StateOf(state, index).status))
-      return AtStep(plan, state, index, now_ms);
-  }
+  if (const int open = OpenStep(plan, state); open >= 0) return AtStep(plan, state, open, now_ms);
   if (state.phase == Phase::kSoak && !state.commit_requested) return Rest();
   return Enter(NextPhase(state.phase), "");
 }
@@ -102,6 +94,17 @@ Command Decide(const Plan& plan, const ApplicationState& state, std::int64_t now
     case Activity::kWorking: break;
   }
   return Forward(plan, state, now_ms);
+}
+
+std::string StepTitle(const PlannedStep& step) {
+  return step.workload.empty() ? step.name : step.name + " (" + step.workload + ")";
+}
+
+int OpenStep(const Plan& plan, const ApplicationState& state) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i)
+    if (plan.steps[i].phase == state.phase && !Finished(StateOf(state, static_cast<int>(i)).status))
+      return static_cast<int>(i);
+  return -1;
 }
 
 bool PastPointOfNoReturn(const Plan& plan, const ApplicationState& state) {

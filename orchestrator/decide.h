@@ -33,6 +33,10 @@ struct Command {
 Command Decide(const Plan& plan, const ApplicationState& state, std::int64_t now_ms);
 
 // True once the intent of a step that cannot be undone stands in the journal.
+// "final_data_sync", or "final_data_sync (WORKLOAD)" for a step that is about one workload.
+std::string StepTitle(const PlannedStep& step);
+// The first step of the application's phase that is not finished; -1: none.
+int OpenStep(const Plan& plan, const ApplicationState& state);
 bool PastPointOfNoReturn(const Plan& plan, const ApplicationState& state);
 
 // True if traffic may have been on the target: a step that moves it was started.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "orchestrator/admission.h"
 #include "orchestrator/engine_parts.h"
 #include "orchestrator/performer.h"
 #include "state/digest.h"
@@ -158,29 +157,37 @@ Status Engine::Adopt(const std::string& id, const Site* site) {
   return Ok();
 }
 
-Status Engine::DecideFor(const std::string& id, const std::vector<std::string>& names, const std::string& kind,
-                         const std::string& actor, const std::string& reason) {
+Status Engine::DecideFor(const std::string& id, const Decision& decision) {
   const auto found = runs_.find(id);
   if (found == runs_.end())
     return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
   Run_& run = *found->second;
-  auto chosen = MayDecide(run.state, PlansOf(run.state), names, kind);
+  const std::map<std::string, Plan> plans = PlansOf(run.state);
+  auto chosen = MayDecide(run.state, plans, decision);
   if (!chosen) return chosen.error();
   if (const Status settled = Settled(run, *chosen); !settled) return settled.error();
+  Json payload{{"kind", decision.kind}, {"reason", decision.reason}};
+  if (!decision.assume.empty()) {
+    const Result<int> step = AssumedStep(run.state, plans, *chosen, decision);
+    if (!step) return step.error();
+    payload["assume"] = decision.assume;
+    payload["step"] = *step;
+    payload["name"] = decision.step;
+  }
   std::vector<Event> events;
   for (const std::string& name : *chosen) {
-    Event event = Draft(*run.applications.at(name), EventKind::kDecision, {{"kind", kind}, {"reason", reason}});
-    event.actor = actor;
+    Event event = Draft(*run.applications.at(name), EventKind::kDecision, payload);
+    event.actor = decision.actor;
     events.push_back(std::move(event));
   }
   auto appended = AppendNow(run, std::move(events));
   if (!appended) return appended.error();
   for (const std::string& name : *chosen) {
     Application_& application = *run.applications.at(name);
-    if (kind == "resume") application.started.clear();
+    if (decision.kind == "resume") application.started.clear();
     application.released = true;
     application.wake.Notify();
-    const bool waits_its_turn = application.state().phase == Phase::kPlanned && kind == "resume";
+    const bool waits_its_turn = application.state().phase == Phase::kPlanned && decision.kind == "resume";
     if (!waits_its_turn) Start(application);
   }
   Schedule(run);

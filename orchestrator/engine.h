@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/admission.h"
 #include "orchestrator/async.h"
 #include "orchestrator/decide.h"
 #include "orchestrator/systems.h"
@@ -54,10 +55,9 @@ class Engine {
   Result<std::string> Submit(const Submission& submission);
   // Takes up a run of the journal, as after a crash. With `site` given, that one is used instead of the journaled.
   Status Adopt(const std::string& run, const Site* site);
-  // Journals a person's decision ("rollback", "commit", "resume") for the named applications (all with an empty
-  // list) and sets them going. Refused, with the reason, if it makes no sense where an application is.
-  Status DecideFor(const std::string& run, const std::vector<std::string>& applications, const std::string& kind,
-                   const std::string& actor, const std::string& reason);
+  // Journals a person's decision and sets its applications going. Refused, with the reason, if it makes no sense where
+  // an application is.
+  Status DecideFor(const std::string& run, const Decision& decision);
 
   // Returns when every application rests, or after RequestStop; with the journal's Error if it failed.
   Status Run();

@@ -66,7 +66,9 @@ std::string ApplicationLine(const Event& event, const Style& style) {
     case EventKind::kRunCreated: return "run created";
     case EventKind::kDecision: {
       const std::string reason = Text(event.payload, "reason");
-      return style.Bold("decision: " + Text(event.payload, "kind")) + " by " + event.actor +
+      const std::string assumed = Text(event.payload, "assume");
+      return style.Bold("decision: " + Text(event.payload, "kind")) +
+             (assumed.empty() ? "" : ", assuming " + Text(event.payload, "name") + " " + assumed) + " by " + event.actor +
              (reason.empty() ? "" : ": " + reason);
     }
     case EventKind::kHold:

@@ -39,7 +39,7 @@ Task<void> Performer::Perform() {
   const bool in_doubt = state().status == StepStatus::kStarted && planned_.effect;
   if (direction_ == Direction::kBackward)
     next = co_await BeginUndo();
-  else if (in_doubt)
+  else if (in_doubt && !state().assumed_open)
     next = co_await Settle(std::nullopt);
   else
     next = co_await Begin();
@@ -58,8 +58,8 @@ Task<Performer::Next> Performer::Begin() {
     }
     if (!looked->ok()) co_return co_await DigestError(looked->error());
     const Observation& seen = looked->value();
-    if (seen.verdict == Verdict::kUnknown) {
-      std::string why = Title() + ": cannot be told whether it is done: " + seen.evidence.dump();
+    if (seen.verdict == Verdict::kUnknown && !state().assumed_open) {
+      std::string why = Title() + ": cannot be told whether it is done: " + seen.evidence.dump() + WhatToDo();
       co_await HoldFor(std::move(why), Activity::kNeedsOperator);
       co_return Next::kLeave;
     }
@@ -84,7 +84,7 @@ Task<Performer::Next> Performer::Settle(std::optional<Error> why) {
   auto looked = co_await LookUntilAnswered();
   if (Interrupted()) co_return Next::kLeave;
   if (!looked || !looked->ok()) {
-    std::string text = Title() + " is in doubt and cannot be observed: " + meter_.text;
+    std::string text = Title() + " is in doubt and cannot be observed: " + meter_.text + WhatToDo();
     co_await HoldFor(std::move(text), Activity::kNeedsOperator);
     co_return Next::kLeave;
   }
@@ -104,7 +104,7 @@ Task<Performer::Next> Performer::Settle(std::optional<Error> why) {
   const bool stuck = seen.verdict == Verdict::kUnknown ||
                      (seen.verdict == Verdict::kNotStarted && step_.spec().recovery == Recovery::kNeither);
   if (!stuck) co_return Next::kGoOn;
-  std::string text = Title() + " is in doubt: " + seen.evidence.dump();
+  std::string text = Title() + " is in doubt: " + seen.evidence.dump() + WhatToDo();
   co_await HoldFor(std::move(text), Activity::kNeedsOperator);
   co_return Next::kLeave;
 }
@@ -400,7 +400,12 @@ Event Performer::Draft(EventKind kind, int attempt, Json payload) const {
 }
 
 std::string Performer::Title() const {
-  return planned_.workload.empty() ? planned_.name : planned_.name + " (" + planned_.workload + ")";
+  return StepTitle(planned_);
+}
+
+std::string Performer::WhatToDo() const {
+  return "; look yourself, then: vmferry resume " + application_.run.state.run + " --app " + application_.name +
+         " --step '" + Title() + "' --assume done|not-done --reason \"...\"";
 }
 
 }  // namespace vmferry

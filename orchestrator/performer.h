@@ -46,6 +46,7 @@ class Performer {
   Event Draft(EventKind kind, int attempt, Json payload) const;
   Error DeadlineError() const;
   std::string Title() const;
+  std::string WhatToDo() const;  // about a step in doubt
 
   Engine& engine_;
   Engine::Application_& application_;

@@ -42,6 +42,7 @@ void FoldIntent(ApplicationState& application, StepState& step, const Event& eve
   step.attempt = event.attempt;
   step.effect = event.payload.value("effect", false);
   step.intended = true;
+  step.assumed_open = false;
   step.since_ms = Number(event.payload, "since_ms");
   step.deadline_ms = Number(event.payload, "deadline_ms");
   step.error.reset();
@@ -106,6 +107,17 @@ void FoldResume(ApplicationState& application) {
     application.activity = application.returns_to;
 }
 
+// What a person says became of a step in doubt. What was never begun by us was found, and is not undone.
+void FoldAssumption(ApplicationState& application, const Event& event) {
+  const std::string assumed = Text(event.payload, "assume");
+  if (assumed.empty()) return;
+  StepState& step = application.steps[static_cast<int>(Number(event.payload, "step"))];
+  step.assumed_open = assumed == "not-done";
+  if (assumed != "done") return;
+  step.status = step.key.empty() ? StepStatus::kFound : StepStatus::kDone;
+  step.ended_ms = event.at.wall_ms;
+}
+
 void FoldDecision(ApplicationState& application, const Event& event) {
   const std::string kind = Text(event.payload, "kind");
   application.reason = Text(event.payload, "reason");
@@ -118,6 +130,7 @@ void FoldDecision(ApplicationState& application, const Event& event) {
     application.stop_requested = true;
   } else if (kind == "resume") {
     FoldResume(application);
+    FoldAssumption(application, event);
   }
 }
 

@@ -43,6 +43,7 @@ struct StepState {
   StepStatus status = StepStatus::kPending;
   bool effect = false;      // the intent said that it may change something outside
   bool intended = false;    // an intent was journaled, in whatever generation
+  bool assumed_open = false;  // a person said that it is not done; until the next intent
   int attempt = 0;          // attempts so far
   int undo_attempt = 0;     // undo attempts so far
   int generation = 0;       // undos so far

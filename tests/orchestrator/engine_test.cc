@@ -323,6 +323,77 @@ TEST(Engine, AStepInDoubtIsNotAppliedBeforeItCouldBeObserved) {
   EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
 }
 
+// Claims, gets no known outcome, and cannot look any more: the application waits for a person.
+void BringIntoDoubt(FakeRun& run, Fault claiming) {
+  auto claimed = std::make_shared<std::atomic<bool>>(false);
+  run.fault = [claimed, claiming](const CallSpec& call, const Json&) {
+    if (call.name == "ClaimVm") {
+      *claimed = true;
+      return claiming;
+    }
+    return *claimed && call.name == "DescribeVm" ? Fault{Fault::Kind::kBefore, ErrorKind::kUnavailable} : Fault{};
+  };
+  ASSERT_TRUE(run.Run().ok());
+  ASSERT_EQ(run.Application(kApi).activity, Activity::kNeedsOperator) << run.Application(kApi).reason;
+  run.fault = nullptr;
+}
+
+std::int64_t Claims(const FakeRun& run) {
+  const auto history = run.world->Copy().history;
+  return std::count_if(history.begin(), history.end(), [](const Fact& fact) { return fact.effect == "claimed"; });
+}
+
+TEST(Engine, AStepThatCannotBeObservedWaitsForAPersonAndSaysHowToGoOn) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  BringIntoDoubt(run, {Fault::Kind::kLostAnswer});
+  EXPECT_NE(run.Application(kApi).reason.find("vmferry resume " + run.run_id + " --app " + kApi +
+                                              " --step 'claim_source (web1)' --assume done|not-done --reason"),
+            std::string::npos)
+      << run.Application(kApi).reason;
+}
+
+TEST(Engine, AStepInDoubtThatAPersonSawDoneIsNotRepeated) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  BringIntoDoubt(run, {Fault::Kind::kLostAnswer});
+  run.fault = [](const CallSpec& call, const Json&) {
+    return call.name == "ClaimVm" ? Fault{Fault::Kind::kBefore, ErrorKind::kDenied} : Fault{};
+  };
+  ASSERT_TRUE(run.Assume("claim_source", "done").ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+  EXPECT_EQ(Claims(run), 1);
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  ExpectOnSource(run.world->Copy(), "web1", "app");
+}
+
+TEST(Engine, AStepInDoubtThatAPersonSawNotDoneIsApplied) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  BringIntoDoubt(run, {Fault::Kind::kBefore, ErrorKind::kUnknownOutcome});
+  ASSERT_TRUE(run.Assume("claim_source", "not-done").ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+  EXPECT_EQ(Claims(run), 1);
+}
+
+TEST(Engine, AnAssumptionIsRefusedWhereNothingIsInDoubtOrAboutAnotherStep) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  BringIntoDoubt(run, {Fault::Kind::kLostAnswer});
+  const Status other = run.Assume("convert_image", "done");
+  ASSERT_FALSE(other.ok());
+  EXPECT_NE(other.error().message.find("it is claim_source (web1) that waits"), std::string::npos)
+      << other.error().message;
+  ASSERT_TRUE(run.Assume("claim_source", "done").ok());
+  const Status late = run.Assume("claim_source", "done");
+  ASSERT_FALSE(late.ok());
+  EXPECT_NE(late.error().message.find("does not wait for a person"), std::string::npos) << late.error().message;
+}
+
 TEST(Engine, AGuestThatIgnoresShutdownRollsBackAsDeclared) {
   const TickingClock clock;
   FakeRun run(1);

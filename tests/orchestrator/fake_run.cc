@@ -187,9 +187,17 @@ Status FakeRun::Run() {
 }
 
 Status FakeRun::Decide(const std::string& kind, const std::vector<std::string>& applications) {
+  return Decide(Decision{kind, applications, "tester", "because the test says so", "", ""});
+}
+
+Status FakeRun::Assume(const std::string& step, const std::string& assume) {
+  return Decide(Decision{"resume", {}, "tester", "seen with own eyes", assume, step});
+}
+
+Status FakeRun::Decide(const Decision& decision) {
   return WithEngine([&](Engine& engine) -> Status {
     if (const Status adopted = engine.Adopt(run_id, nullptr); !adopted) return adopted;
-    return engine.DecideFor(run_id, applications, kind, "tester", "because the test says so");
+    return engine.DecideFor(run_id, decision);
   });
 }
 
@@ -202,6 +210,17 @@ RunState FakeRun::State() const {
 const ApplicationState& FakeRun::Application(const std::string& name) {
   folded_ = State();
   return folded_.applications[name];
+}
+
+std::string FakeRun::Picture() const {
+  const WorldData data = world->Copy();
+  const FakeVm& vm = data.vms.front();
+  std::string text = "VM " + vm.facts.power + (vm.facts.claim.empty() ? ", free" : ", claimed");
+  for (const NicFacts& nic : vm.facts.nics) text += nic.start_connected ? ", connects" : ", fenced";
+  for (const FakeDomain& domain : data.domains) text += "; domain " + domain.state;
+  for (const FakeServer& server : data.load_balancers.front().servers)
+    text += "; " + server.name + " " + server.instances.begin()->second.state;
+  return text;
 }
 
 }  // namespace vmferry

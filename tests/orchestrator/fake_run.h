@@ -30,6 +30,10 @@ class TickingClock final : public Clock {
   mutable std::atomic<std::int64_t> now_ms_{0};
 };
 
+// What FakeRun::Picture says of one application that went back (or never went), and of one that went.
+constexpr const char* kOnSource = "VM on, free, connects; vmware ready; kvm maint";
+constexpr const char* kOnTarget = "VM off, claimed, fenced; domain running; vmware maint; kvm ready";
+
 class FakeRun {
  public:
   explicit FakeRun(int applications, int at_once = 1, int stop_after_failed = 0);
@@ -42,17 +46,20 @@ class FakeRun {
   std::function<std::shared_ptr<void>(Loop&, Engine&)> beside;
 
   // Waiting costs nothing from now on; `clock` outlives this.
-  void UseClock(const TickingClock& clock) {
+  void UseClock(const Clock& clock) {
     this->clock = &clock;
     options.longest_wait = std::chrono::milliseconds(0);
   }
   // Each runs an engine until everything rests.
   Status Run();
   Status Decide(const std::string& kind, const std::vector<std::string>& applications);
+  Status Assume(const std::string& step, const std::string& assume);  // "done" or "not-done"
   // What the last engine's run came to, folded anew from the journal.
   RunState State() const;
   const ApplicationState& Application(const std::string& name);
   std::vector<Event> Events() const;
+  // Where the (first) machine runs, its fence, and the servers of its load balancer.
+  std::string Picture() const;
 
   std::shared_ptr<World> world;
   MemoryJournal journal;
@@ -62,6 +69,7 @@ class FakeRun {
   Submission submission;
 
  private:
+  Status Decide(const Decision& decision);
   Status WithEngine(const std::function<Status(Engine&)>& order);
   RunState folded_;
 };

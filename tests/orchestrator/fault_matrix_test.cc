@@ -60,22 +60,8 @@ bool Touched(const FakeRun& run) {
   return !run.world->Copy().history.empty();
 }
 
-std::string Picture(const FakeRun& run) {
-  const WorldData world = run.world->Copy();
-  const FakeVm& vm = world.vms.front();
-  std::string text = "VM " + vm.facts.power + (vm.facts.claim.empty() ? ", free" : ", claimed");
-  for (const NicFacts& nic : vm.facts.nics) text += nic.start_connected ? ", connects" : ", fenced";
-  for (const FakeDomain& domain : world.domains) text += "; domain " + domain.state;
-  for (const FakeServer& server : world.load_balancers.front().servers)
-    text += "; " + server.name + " " + server.instances.begin()->second.state;
-  return text;
-}
-
-constexpr const char* kOnSource = "VM on, free, connects; vmware ready; kvm maint";
-constexpr const char* kOnTarget = "VM off, claimed, fenced; domain running; vmware maint; kvm ready";
-
 void ExpectGoodEnd(FakeRun& run, const ApplicationState& state) {
-  const std::string picture = Picture(run);
+  const std::string picture = run.Picture();
   if (state.phase == Phase::kSoak) {
     EXPECT_EQ(picture, kOnTarget);
   }
