@@ -42,13 +42,13 @@ cmake --preset release >/dev/null
 cmake --build --preset release
 if [[ $quick == yes ]]; then
   headline "tests"
-  ctest --preset release -LE lab -j 2
+  ctest --preset release -LE "lab|long" -j 2
   exit
 fi
 
 # The lab mostly waits for guests to boot, so the sanitizer builds go on beside it; nice leaves the guests the CPU.
 headline "the lab, end to end (its report comes later); beside it, the sanitizers"
-ctest --preset release -L lab >build/lab.log 2>&1 &
+ctest --preset release -L "lab|long" -j 2 >build/lab.log 2>&1 &
 lab=$!
 
 headline "address and undefined-behaviour sanitizers"
@@ -72,5 +72,5 @@ cat build/lab.log
 ((code == 0)) || exit "$code"
 
 headline "all other tests of the release build"
-ctest --preset release -LE lab -j 2
+ctest --preset release -LE "lab|long" -j 2
 echo "all tests passed in $(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s"

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// simulate: many histories of one application over the fake world, each of a seed: a random plan, faults, crashes,
+// clock jumps and decisions. After each the world is mended, the run goes on to its rest, and what must be true of
+// every history (tests/orchestrator/story.h) is checked.
+//
+//   simulate --histories 10000            seeds from --seed on; the first that goes wrong is named
+//   simulate --seed 4711 --timeline       one of them, with every event
+#include <CLI/CLI.hpp>
+
+#include <array>
+#include <cstdio>
+#include <map>
+#include <mutex>
+#include <random>
+
+#include "orchestrator/event_text.h"
+#include "tests/orchestrator/story.h"
+
+namespace vmferry {
+namespace {
+
+constexpr const char* kApi = "customer-analytics-api";
+
+constexpr const char* kCommitted = "VM off, free, fenced; domain running; vmware maint; kvm ready";
+
+// Time passes whenever somebody looks, and jumps when told.
+class JumpingClock final : public Clock {
+ public:
+  Instant Now() const override {
+    const std::int64_t mono = mono_ms_ += 20;
+    return {1772330400000 + mono + jumped_ms, mono};
+  }
+  std::atomic<std::int64_t> jumped_ms{0};
+
+ private:
+  mutable std::atomic<std::int64_t> mono_ms_{0};
+};
+
+// Random numbers for a history.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : engine_(seed) {}
+  // 0 <= result < sides
+  int Roll(int sides) { return static_cast<int>(engine_() % static_cast<std::uint64_t>(sides)); }
+  bool OneIn(int sides) { return Roll(sides) == 0; }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+Fault AnyFault(Dice& dice) {
+  switch (dice.Roll(4)) {
+    case 0:
+      return {Fault::Kind::kBefore, ErrorKind::kUnavailable};
+    case 1:
+      return {Fault::Kind::kBefore, ErrorKind::kUnknownOutcome};
+    case 2:
+      return {Fault::Kind::kLostAnswer};
+    default:
+      return {Fault::Kind::kBefore, ErrorKind::kDenied};
+  }
+}
+
+// Faults at one call in `rate` (0: none). Calls come from several threads in any order, so that what happens to one
+// depends on its name and how many of that name there were, not on the others.
+class Weather {
+ public:
+  Weather(std::uint64_t seed, int rate) : seed_(seed), rate_(rate) {}
+  Fault At(const CallSpec& call) {
+    if (rate_ == 0) return {};
+    const std::lock_guard lock(mutex_);
+    const std::string name(call.name);
+    Dice dice(std::hash<std::string>()(name + std::to_string(++calls_[name])) ^ seed_);
+    return dice.OneIn(rate_) ? AnyFault(dice) : Fault();
+  }
+
+ private:
+  const std::uint64_t seed_;
+  const int rate_;
+  std::mutex mutex_;
+  std::map<std::string, int> calls_;
+};
+
+class History {
+ public:
+  History(std::uint64_t seed, bool timeline) : dice_(seed), run_(1), story_(run_), timeline_(timeline) {
+    run_.UseClock(clock_);
+    DropChecks();
+  }
+
+  // What was wrong; empty if nothing was. `endings` counts where histories come to rest.
+  std::vector<std::string> Play(std::map<std::string, int>& endings) {
+    const int lives = 1 + dice_.Roll(5);
+    for (int life = 0; life < lives; ++life) Live();
+    Mend();
+    if (timeline_) Print();
+    ++endings[std::string(Name(run_.Application(kApi).phase))];
+    return Faults();
+  }
+
+ private:
+  // A random plan: checks are left out, effects are not, since a plan without them is no migration.
+  void DropChecks() {
+    std::vector<PlannedStep>& steps = run_.submission.wave.plans.front().steps;
+    std::erase_if(steps, [this](const PlannedStep& step) { return !step.effect && dice_.OneIn(5); });
+  }
+
+  // One process: it may meet faults, may die at an append, and may be told to stop or to go back.
+  void Live() {
+    const std::array<int, 5> rates{0, 300, 100, 30, 8};
+    const int rate = rates.at(static_cast<std::size_t>(dice_.Roll(5)));
+    const auto weather = std::make_shared<Weather>(static_cast<std::uint64_t>(dice_.Roll(1 << 30)), rate);
+    run_.fault = [weather](const CallSpec& call, const Json&) { return weather->At(call); };
+    if (dice_.OneIn(2))
+      run_.journal.FailAt(run_.journal.appends() + 1 + dice_.Roll(40),
+                          dice_.OneIn(2) ? MemoryJournal::Fault::kBeforeStoring : MemoryJournal::Fault::kAfterStoring);
+    if (dice_.OneIn(4)) clock_.jumped_ms += (dice_.Roll(200) - 60) * std::int64_t{60000};
+    static_cast<void>(Order(dice_.Roll(6)));
+    run_.journal.Restart();
+  }
+
+  Status Order(int which) {
+    const auto runs = run_.journal.Runs();
+    if (!runs || runs->empty()) return run_.Run();
+    run_.run_id = runs->back();
+    if (which == 0) return run_.Decide("rollback", {});
+    if (which == 1) return run_.Decide("commit", {});
+    return run_.Decide("resume", {});
+  }
+
+  // Whatever was broken works again; a person looks after the run until it rests in a named place.
+  void Mend() {
+    run_.fault = nullptr;
+    for (int i = 0; i < 4; ++i) static_cast<void>(Order(2));
+  }
+
+  std::vector<std::string> Faults() {
+    std::vector<std::string> faults = story_.Faults();
+    if (!run_.journal.Verify("").ok()) faults.emplace_back("the journal does not verify");
+    const ApplicationState& state = run_.Application(kApi);
+    const bool rests = IsEnding(state.phase) || (state.phase == Phase::kSoak && state.activity == Activity::kWorking);
+    if (!rests)
+      faults.push_back("it does not end although all works again: " + std::string(Name(state.phase)) + ", " +
+                       std::string(Name(state.activity)) + ": " + state.reason);
+    const std::string picture = run_.Picture();
+    if (rests && picture != PictureAt(state.phase))
+      faults.push_back(std::string(Name(state.phase)) + ", but the world is: " + picture);
+    return faults;
+  }
+
+  static std::string PictureAt(Phase phase) {
+    if (phase == Phase::kRolledBack || phase == Phase::kAborted) return kOnSource;
+    return phase == Phase::kCommitted ? kCommitted : kOnTarget;
+  }
+
+  void Print() const {
+    RunState state;
+    for (const Event& event : run_.Events()) {
+      Fold(state, event);
+      std::printf("%6lld  %-16s %s\n", static_cast<long long>(event.seq), std::string(Name(event.kind)).c_str(),
+                  EventLine(event, state, Style{}, true).c_str());
+    }
+  }
+
+  Dice dice_;
+  JumpingClock clock_;
+  FakeRun run_;
+  Story story_;
+  const bool timeline_;
+};
+
+}  // namespace
+}  // namespace vmferry
+
+int main(int argc, char** argv) {
+  CLI::App app{"simulate plays random histories of a migration over the fake world and checks each."};
+  std::uint64_t seed = 1;
+  int histories = 1;
+  bool timeline = false;
+  app.add_option("--seed", seed, "the first history's seed");
+  app.add_option("--histories", histories, "how many, each with the next seed");
+  app.add_flag("--timeline", timeline, "print every event");
+  CLI11_PARSE(app, argc, argv);
+  std::map<std::string, int> endings;
+  for (int i = 0; i < histories; ++i) {
+    const std::uint64_t own = seed + static_cast<std::uint64_t>(i);
+    const std::vector<std::string> faults = vmferry::History(own, timeline).Play(endings);
+    if (faults.empty()) continue;
+    for (const std::string& fault : faults) std::printf("%s\n", fault.c_str());
+    std::printf("seed %llu goes wrong; see it by: simulate --seed %llu --timeline\n",
+                static_cast<unsigned long long>(own), static_cast<unsigned long long>(own));
+    return 1;
+  }
+  std::printf("%d histories from seed %llu: nothing wrong. They end:", histories,
+              static_cast<unsigned long long>(seed));
+  for (const auto& [phase, count] : endings) std::printf(" %s %d.", phase.c_str(), count);
+  std::printf("\n");
+  return 0;
+}
