@@ -30,14 +30,16 @@ Error Refusal(const RunState& run, const ApplicationState& state) {
 }
 
 // Why the decision makes no sense for the application; empty if it does.
-std::string WhyNot(const ApplicationState& state, const Plan* plan, const std::string& kind) {
+std::string WhyNot(const ApplicationState& state, const std::string& kind) {
   if (IsEnding(state.phase)) return "it has ended: " + Where(state);
   if (kind == "commit" && (state.phase != Phase::kSoak || state.activity != Activity::kWorking))
     return "only an application that soaks can be committed; it is " + Where(state);
   if (kind == "commit" && state.commit_requested) return "it is being committed";
-  if (kind == "rollback" && plan && PastPointOfNoReturn(*plan, state)) return "it is past the point of no return";
   if (kind == "rollback" && state.activity == Activity::kRollingBack) return "it is rolling back";
-  return "";
+  if (kind != "rollback") return "";
+  const Result<Plan> plan = PlanOf(state);
+  if (!plan) return "its plan cannot be read: " + plan.error().message;
+  return PastPointOfNoReturn(*plan, state) ? "it is past the point of no return" : "";
 }
 
 }  // namespace
@@ -46,9 +48,9 @@ Status Admit(const JournalReader& journal, const std::vector<Plan>& plans) {
   auto runs = journal.Runs();
   if (!runs) return runs.error();
   for (auto id = runs->rbegin(); id != runs->rend(); ++id) {
-    auto events = journal.Read(*id);
-    if (!events) return events.error();
-    const RunState run = FoldAll(*id, *events);
+    const Result<RunState> state = journal.State(*id);
+    if (!state) return state.error();
+    const RunState& run = *state;
     for (const Plan& plan : plans) {
       const auto found = run.applications.find(plan.application.name);
       if (found == run.applications.end()) continue;
@@ -58,15 +60,7 @@ Status Admit(const JournalReader& journal, const std::vector<Plan>& plans) {
   return Ok();
 }
 
-std::map<std::string, Plan> PlansOf(const RunState& run) {
-  std::map<std::string, Plan> plans;
-  for (const auto& [name, application] : run.applications)
-    if (Result<Plan> plan = PlanFromJson(application.plan)) plans.emplace(name, std::move(*plan));
-  return plans;
-}
-
-Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<std::string, Plan>& plans,
-                                           const Decision& decision) {
+Result<std::vector<std::string>> MayDecide(const RunState& run, const Decision& decision) {
   const std::string& kind = decision.kind;
   const std::vector<std::string>& names = decision.applications;
   if (kind != "rollback" && kind != "commit" && kind != "resume")
@@ -77,8 +71,7 @@ Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<s
     const auto found = run.applications.find(name);
     if (found == run.applications.end())
       return Error{ErrorKind::kNotFound, "journal", "run " + run.run, "it has no application " + name, ""};
-    const auto plan = plans.find(name);
-    const std::string why = WhyNot(found->second, plan == plans.end() ? nullptr : &plan->second, kind);
+    const std::string why = WhyNot(found->second, kind);
     if (why.empty()) {
       chosen.push_back(name);
     } else if (!names.empty() || first_why.empty()) {
@@ -93,8 +86,7 @@ Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<s
   return chosen;
 }
 
-Result<int> AssumedStep(const RunState& run, const std::map<std::string, Plan>& plans,
-                        const std::vector<std::string>& chosen, const Decision& decision) {
+Result<int> AssumedStep(const RunState& run, const std::vector<std::string>& chosen, const Decision& decision) {
   const auto refuse = [&run](const std::string& why, const std::string& advice) {
     return Error{ErrorKind::kConflict, "journal", "run " + run.run, "cannot assume anything: " + why, advice};
   };
@@ -102,13 +94,13 @@ Result<int> AssumedStep(const RunState& run, const std::map<std::string, Plan>& 
     return refuse("only `resume` may assume that a step is done or not done", "");
   if (chosen.size() != 1) return refuse("it concerns several applications", "name one with --app");
   const ApplicationState& state = run.applications.at(chosen.front());
-  const auto plan = plans.find(chosen.front());
-  if (plan == plans.end()) return refuse("the plan cannot be read", "");
+  const Result<Plan> plan = PlanOf(state);
+  if (!plan) return refuse("the plan cannot be read: " + plan.error().message, "");
   if (state.activity != Activity::kNeedsOperator)
     return refuse(chosen.front() + " does not wait for a person", "`vmferry status " + run.run + "` shows where it is");
-  const int waiting = OpenStep(plan->second, state);
+  const int waiting = OpenStep(*plan, state);
   if (waiting < 0) return refuse("no step of " + chosen.front() + " is in doubt", "");
-  const PlannedStep& step = plan->second.steps[static_cast<std::size_t>(waiting)];
+  const PlannedStep& step = plan->steps[static_cast<std::size_t>(waiting)];
   const std::string title = StepTitle(step);
   if (decision.step != title && decision.step != step.name)
     return refuse("it is " + title + " that waits, not " + decision.step, "name that one with --step");

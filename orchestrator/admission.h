@@ -3,7 +3,6 @@
 // Admission: which runs may start, and which decisions make sense where an application is. Reads, changes nothing.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -27,16 +26,11 @@ struct Decision {
   std::string step;    // its name, followed by " (WORKLOAD)" where several steps have that name
 };
 
-// The plans of a run's applications, out of its first events. Plans that cannot be read are left out.
-std::map<std::string, Plan> PlansOf(const RunState& run);
-
 // The applications that the decision concerns; an Error saying why not, if it concerns none or makes no sense for one
 // that was named.
-Result<std::vector<std::string>> MayDecide(const RunState& run, const std::map<std::string, Plan>& plans,
-                                           const Decision& decision);
+Result<std::vector<std::string>> MayDecide(const RunState& run, const Decision& decision);
 
 // The index of the step an assumption is about: one that the application waits for a person for.
-Result<int> AssumedStep(const RunState& run, const std::map<std::string, Plan>& plans,
-                        const std::vector<std::string>& chosen, const Decision& decision);
+Result<int> AssumedStep(const RunState& run, const std::vector<std::string>& chosen, const Decision& decision);
 
 }  // namespace vmferry

@@ -17,9 +17,9 @@ Result<std::vector<RunState>> AllRuns(const JournalReader& journal) {
   if (!ids) return ids.error();
   std::vector<RunState> runs;
   for (const std::string& id : *ids) {
-    auto events = journal.Read(id);
-    if (!events) return events.error();
-    runs.push_back(FoldAll(id, *events));
+    auto run = journal.State(id);
+    if (!run) return run.error();
+    runs.push_back(std::move(*run));
   }
   return runs;
 }

@@ -33,8 +33,10 @@ Json WavePayload(const Submission& submission) {
           {"vmferry", VMFERRY_VERSION}};
 }
 
-Json PlanPayload(const Plan& plan) {
-  return {{"plan", PlanToJson(plan)}, {"planDigest", PlanDigest(plan)}};
+// As text: a wave's plans as JSON values would take fifty times their size.
+std::string PlanPayload(const Plan& plan) {
+  const std::string text = PlanToJson(plan).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return R"({"plan":)" + text + R"(,"planDigest":")" + Sha256Hex(text) + R"("})";
 }
 
 }  // namespace
@@ -57,7 +59,10 @@ Event Engine::Draft(const Application_& application, EventKind kind, Json payloa
 
 void Engine::Publish(Run_& run, const std::vector<Event>& events) {
   for (const Event& event : events) {
+    const ApplicationState* state = event.application.empty() ? nullptr : &run.state.applications[event.application];
+    if (state && Failed(*state)) --run.failed;
     Fold(run.state, event);
+    if (state && Failed(*state)) ++run.failed;
     for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
   }
 }
@@ -110,13 +115,15 @@ Result<std::string> Engine::Submit(const Submission& submission) {
   run.stop_after_failed = submission.wave.stop_after_failed;
   std::vector<Event> events;
   for (const Plan& plan : submission.wave.plans) {
-    auto application = std::make_unique<Application_>(loop_, run, plan.application.name, plan);
-    application->released = true;
-    events.push_back(Draft(*application, EventKind::kRunCreated, PlanPayload(plan)));
+    auto application = std::make_unique<Application_>(loop_, run, plan.application.name);
+    events.push_back(Draft(*application, EventKind::kRunCreated, Json::object()));
+    events.back().encoded = PlanPayload(plan);
+    Await(*application);
     run.applications[plan.application.name] = std::move(application);
   }
   Event first = events.front();
   first.application.clear();
+  first.encoded.clear();
   first.payload = WavePayload(submission);
   events.insert(events.begin(), std::move(first));
   for (Event& event : events) event.actor = submission.actor;
@@ -134,25 +141,19 @@ Status Engine::Adopt(const std::string& id, const Site* site) {
     if (site) runs_.at(id)->systems = make_systems_(*site);
     return Ok();
   }
-  auto events = journal_.Read(id);
-  if (!events) return events.error();
-  if (events->empty())
+  Result<RunState> state = journal_.State(id);
+  if (!state) return state.error();
+  if (state->order.empty())
     return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
-  RunState state = FoldAll(id, *events);
-  Result<Site> journaled = SiteFromJson(state.wave.value("site", Json::object()));
+  Result<Site> journaled = SiteFromJson(state->wave.value("site", Json::object()));
   if (!site && !journaled) return journaled.error();
-  std::vector<Plan> plans;
-  for (const std::string& name : state.order) {
-    Result<Plan> plan = PlanFromJson(state.applications[name].plan);
-    if (!plan) return plan.error();
-    plans.push_back(std::move(*plan));
-  }
-  Run_& run = *Install(id, std::move(state), site ? *site : *journaled);
+  Run_& run = *Install(id, std::move(*state), site ? *site : *journaled);
   run.applications_at_once = run.state.wave.value("applicationsAtOnce", 1);
   run.stop_after_failed = run.state.wave.value("stopAfterFailed", 0);
-  for (Plan& plan : plans) {
-    const std::string name = plan.application.name;
-    run.applications[name] = std::make_unique<Application_>(loop_, run, name, std::move(plan));
+  for (const std::string& name : run.state.order) {
+    auto application = std::make_unique<Application_>(loop_, run, name);
+    if (Failed(application->state())) ++run.failed;
+    run.applications[name] = std::move(application);
   }
   return Ok();
 }
@@ -162,13 +163,12 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
   if (found == runs_.end())
     return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
   Run_& run = *found->second;
-  const std::map<std::string, Plan> plans = PlansOf(run.state);
-  auto chosen = MayDecide(run.state, plans, decision);
+  auto chosen = MayDecide(run.state, decision);
   if (!chosen) return chosen.error();
   if (const Status settled = Settled(run, *chosen); !settled) return settled.error();
   Json payload{{"kind", decision.kind}, {"reason", decision.reason}};
   if (!decision.assume.empty()) {
-    const Result<int> step = AssumedStep(run.state, plans, *chosen, decision);
+    const Result<int> step = AssumedStep(run.state, *chosen, decision);
     if (!step) return step.error();
     payload["assume"] = decision.assume;
     payload["step"] = *step;
@@ -182,13 +182,13 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
   }
   auto appended = AppendNow(run, std::move(events));
   if (!appended) return appended.error();
+  if (decision.kind == "resume") run.stopped_after_failures = false;
   for (const std::string& name : *chosen) {
     Application_& application = *run.applications.at(name);
     if (decision.kind == "resume") application.started.clear();
-    application.released = true;
     application.wake.Notify();
     const bool waits_its_turn = application.state().phase == Phase::kPlanned && decision.kind == "resume";
-    if (!waits_its_turn) Start(application);
+    waits_its_turn ? Await(application) : Start(application);
   }
   Schedule(run);
   return Ok();
@@ -203,27 +203,28 @@ Status Engine::Settled(const Run_& run, const std::vector<std::string>& names) c
   return Ok();
 }
 
+void Engine::Await(Application_& application) {
+  if (application.driving || application.waiting) return;
+  application.waiting = true;
+  application.run.waiting.push_back(&application);
+}
+
 // Starts what the wave's limits allow, in the wave's order.
 void Engine::Schedule(Run_& run) {
   if (stopping_ || journal_error_) return;
-  int active = 0;
-  int failed = 0;
-  for (const auto& [name, application] : run.applications) {
-    if (application->driving) ++active;
-    if (Failed(application->state())) ++failed;
-  }
-  if (run.stop_after_failed > 0 && failed >= run.stop_after_failed) return AbortUnstarted(run);
-  for (const std::string& name : run.state.order) {
-    if (active >= run.applications_at_once) return;
-    Application_& application = *run.applications.at(name);
-    const Command next = Decide(application.plan, application.state(), clock_.Now().wall_ms);
-    if (application.driving || !application.released || next.kind == Command::Kind::kRest) continue;
+  if (run.stop_after_failed > 0 && run.failed >= run.stop_after_failed) return AbortUnstarted(run);
+  while (run.driving < run.applications_at_once && !run.waiting.empty()) {
+    Application_& application = *run.waiting.front();
+    run.waiting.pop_front();
+    application.waiting = false;
     Start(application);
-    ++active;
   }
 }
 
 void Engine::AbortUnstarted(Run_& run) {
+  if (run.stopped_after_failures) return;
+  run.stopped_after_failures = true;
+  run.waiting.clear();
   std::vector<Event> events;
   for (const auto& [name, application] : run.applications) {
     if (application->driving || application->state().phase != Phase::kPlanned) continue;
@@ -238,18 +239,28 @@ void Engine::AbortUnstarted(Run_& run) {
 void Engine::Start(Application_& application) {
   if (application.driving) return;
   application.driving = true;
+  ++application.run.driving;
   ++driving_;
   boost::asio::co_spawn(loop_.io(), Drive(application), Escalate);
 }
 
 Task<void> Engine::Drive(Application_& application) {
-  while (!stopping_ && !journal_error_) {
-    const Command command = Decide(application.plan, application.state(), clock_.Now().wall_ms);
+  Result<Plan> plan = PlanOf(application.state());
+  if (plan) {
+    plan->runbook_text = std::string();  // the longest part, and of no use here
+    application.plan = std::make_shared<const Plan>(std::move(*plan));
+  } else {
+    co_await HoldUnreadable(application, Describe(plan.error()));
+  }
+  while (application.plan && !stopping_ && !journal_error_) {
+    const Command command = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
     if (command.kind == Command::Kind::kRest) break;
     co_await Carry(application, command);
   }
-  if (stopping_ && !journal_error_) co_await RecordStop(application);
+  if (application.plan && stopping_ && !journal_error_) co_await RecordStop(application);
+  application.plan.reset();
   application.driving = false;
+  --application.run.driving;
   --driving_;
   Schedule(application.run);
   if (on_rest) on_rest();
@@ -258,14 +269,20 @@ Task<void> Engine::Drive(Application_& application) {
 
 bool Engine::Working(const std::string& id) const {
   const auto found = runs_.find(id);
-  if (found == runs_.end()) return false;
-  for (const auto& [name, application] : found->second->applications)
-    if (application->driving) return true;
-  return false;
+  return found != runs_.end() && found->second->driving > 0;
+}
+
+Task<void> Engine::HoldUnreadable(Application_& application, std::string why) {
+  Json payload;
+  payload["activity"] = std::string(Name(Activity::kNeedsOperator));
+  payload["why"] = std::move(why);
+  std::vector<Event> events;
+  events.push_back(Draft(application, EventKind::kHold, std::move(payload)));
+  co_await Record(application, std::move(events));
 }
 
 Task<void> Engine::RecordStop(Application_& application) {
-  const Command next = Decide(application.plan, application.state(), clock_.Now().wall_ms);
+  const Command next = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
   if (next.kind == Command::Kind::kRest) co_return;
   Json payload;
   payload["kind"] = "stop";
@@ -276,6 +293,7 @@ Task<void> Engine::RecordStop(Application_& application) {
 }
 
 Task<void> Engine::Carry(Application_& application, const Command& command) {
+  if (command.kind != Command::Kind::kRunStep || command.step != application.intended) application.intended = -1;
   std::vector<Event> events;
   Json payload = Json::object();
   switch (command.kind) {

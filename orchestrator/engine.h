@@ -31,6 +31,7 @@ struct EngineOptions {
   std::chrono::milliseconds grace{5000};             // past it, the attempt is in doubt
   std::chrono::milliseconds longest_wait{60000};     // between two looks at a step that is not done yet
   int max_attempts = 5;                              // of Apply and of Undo, for errors that are safe to retry
+  const Step* (*find_step)(std::string_view name) = FindStep;  // the catalogue; tests and benchmarks have their own
 };
 
 // What a run needs beside its plans; kept in the run's first event.
@@ -79,6 +80,7 @@ class Engine {
   struct Run_;
   struct Application_;
 
+  void Await(Application_& application);
   void Schedule(Run_& run);
   void Start(Application_& application);
   Task<void> Drive(Application_& application);
@@ -90,6 +92,7 @@ class Engine {
   void Publish(Run_& run, const std::vector<Event>& events);
   Event Draft(const Application_& application, EventKind kind, Json payload) const;
   Run_* Install(const std::string& run, RunState state, const Site& site);
+  Task<void> HoldUnreadable(Application_& application, std::string why);
   void AbortUnstarted(Run_& run);
 
   Loop& loop_;

@@ -3,6 +3,8 @@
 // What the engine keeps of a run and of an application while it works on them. Private to engine.cc and performer.cc.
 #pragma once
 
+#include <deque>
+
 #include "orchestrator/engine.h"
 
 namespace vmferry {
@@ -12,25 +14,30 @@ struct Engine::Run_ {
   Site site;
   int applications_at_once = 1;
   int stop_after_failed = 0;
+  int driving = 0;                         // applications
+  int failed = 0;                          // applications
+  std::deque<Application_*> waiting;       // for their turn, in the wave's order
+  bool stopped_after_failures = false;     // no application starts any more
   std::shared_ptr<SystemSet> systems;
   std::map<std::string, std::unique_ptr<Application_>> applications;
 };
 
 struct Engine::Application_ {
-  Application_(Loop& loop, Run_& owner, std::string its_name, Plan its_plan)
-      : run(owner), name(std::move(its_name)), plan(std::move(its_plan)), wake(loop) {}
-  ApplicationState& state() { return run.state.applications[name]; }
-  const ApplicationState& state() const { return run.state.applications.at(name); }
+  Application_(Loop& loop, Run_& owner, const std::string& its_name)
+      : run(owner), name(its_name), state_(owner.state.applications[its_name]), wake(loop) {}
+  const ApplicationState& state() const { return state_; }
 
   Run_& run;
   const std::string name;
-  const Plan plan;
+  const ApplicationState& state_;    // in the run's state, which only grows
+  std::shared_ptr<const Plan> plan;  // while it is driven; a call that was given up keeps it
   Signal wake;            // a decision was journaled or the engine stops
   bool driving = false;
-  bool released = false;  // submitted, resumed or decided for: may be started (an adopted run is not, until then)
+  bool waiting = false;   // for its turn
   int appending = 0;      // appends under way: decisions wait, so that they are folded in the journal's order
   // Step calls that were given up and have not come back: no other call for this application meanwhile.
   std::shared_ptr<std::atomic<int>> abandoned = std::make_shared<std::atomic<int>>(0);
+  int intended = -1;      // the check whose intent went with the outcome before it, and that was not called yet
   std::set<int> started;  // steps whose attempt this engine began since the last resume: others are in doubt
 };
 

@@ -85,13 +85,10 @@ std::string ApplicationLine(const Event& event, const Style& style) {
 }  // namespace
 
 std::string StepTitle(const ApplicationState& application, int step) {
-  const Json& plan = application.plan;
-  if (!plan.is_object() || !plan.contains("steps")) return "step " + std::to_string(step);
-  const Json& steps = plan["steps"];
-  if (step < 0 || static_cast<std::size_t>(step) >= steps.size()) return "step " + std::to_string(step);
-  const Json& planned = steps[static_cast<std::size_t>(step)];
-  const std::string workload = Text(planned, "workload");
-  return Text(planned, "name") + (workload.empty() ? "" : " (" + workload + ")");
+  const auto found = application.steps.find(step);
+  if (found == application.steps.end() || found->second.name.empty()) return "step " + std::to_string(step);
+  const StepState& state = found->second;
+  return state.name + (state.workload.empty() ? "" : " (" + state.workload + ")");
 }
 
 std::string EventLine(const Event& event, const RunState& state, const Style& style, bool full) {
@@ -115,7 +112,7 @@ Json EventToJson(const Event& event) {
             {"at_ms", event.at.wall_ms},
             {"monotonic_ms", event.at.monotonic_ms},
             {"actor", event.actor},
-            {"payload", event.payload}};
+            {"payload", PayloadOf(event)}};
   if (event.step >= 0) {
     json["step"] = event.step;
     json["attempt"] = event.attempt;

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "state/digest.h"
+#include "orchestrator/step_context.h"
 
 namespace vmferry {
 namespace {
@@ -13,36 +13,33 @@ std::string Seconds(std::chrono::milliseconds time) {
   return std::to_string(seconds) + " s";
 }
 
-}  // namespace
-
-std::string StepKey(const std::string& run, const Plan& plan, int index, Direction direction, int generation) {
-  const PlannedStep& step = plan.steps[static_cast<std::size_t>(index)];
-  const char separator = '\n';  // cannot occur in any of the names
-  std::string text = "vmferry step key 1";
-  for (const std::string& part :
-       {run, plan.application.name, step.workload, std::string(Name(step.phase)), std::to_string(step.ordinal),
-        step.name, std::string(direction == Direction::kForward ? "forward" : "backward"), std::to_string(generation)})
-    text += separator + part;
-  return Sha256Hex(text);
+void NameStep(Json& payload, const PlannedStep& step) {
+  payload["name"] = step.name;
+  if (!step.workload.empty()) payload["workload"] = step.workload;
 }
+
+}  // namespace
 
 Performer::Performer(Engine& engine, Engine::Application_& application, int index, Direction direction)
     : engine_(engine),
       application_(application),
       index_(index),
       direction_(direction),
-      planned_(application.plan.steps[static_cast<std::size_t>(index)]),
-      step_(*FindStep(planned_.name)) {}
+      planned_(application.plan->steps[static_cast<std::size_t>(index)]),
+      step_(*engine.options_.find_step(planned_.name)) {}
 
 Task<void> Performer::Perform() {
   Next next = Next::kLeave;
   const bool in_doubt = state().status == StepStatus::kStarted && planned_.effect;
-  if (direction_ == Direction::kBackward)
+  if (application_.intended == index_)
+    next = Next::kGoOn;
+  else if (direction_ == Direction::kBackward)
     next = co_await BeginUndo();
   else if (in_doubt && !state().assumed_open)
     next = co_await Settle(std::nullopt);
   else
     next = co_await Begin();
+  application_.intended = -1;
   while (next == Next::kGoOn) next = co_await Advance();
 }
 
@@ -65,7 +62,7 @@ Task<Performer::Next> Performer::Begin() {
     }
     if (seen.verdict == Verdict::kDone && state().key.empty()) {
       Json payload;
-      payload["name"] = planned_.name;
+      NameStep(payload, planned_);
       payload["evidence"] = seen.evidence;
       std::vector<Event> events;
       events.push_back(Draft(EventKind::kFound, state().attempt, std::move(payload)));
@@ -222,6 +219,25 @@ Task<Performer::Next> Performer::BeginUndo() {
 }
 
 Task<void> Performer::Intend(const Json& before) {
+  std::vector<Event> events;
+  events.push_back(IntentEvent(before));
+  co_await engine_.Record(application_, std::move(events));
+}
+
+// A check that follows in the phase needs no look before its intent, so that the two may share a commit.
+void Performer::AddNextIntent(std::vector<Event>& events) {
+  const int next = index_ + 1;
+  const std::vector<PlannedStep>& steps = application_.plan->steps;
+  if (Interrupted() || static_cast<std::size_t>(next) >= steps.size()) return;
+  const PlannedStep& step = steps[static_cast<std::size_t>(next)];
+  if (step.effect || step.phase != planned_.phase) return;
+  Performer follower(engine_, application_, next, Direction::kForward);
+  if (follower.state().status != StepStatus::kPending || follower.state().attempt > 0) return;
+  events.push_back(follower.IntentEvent(Json()));
+  application_.intended = next;
+}
+
+Event Performer::IntentEvent(const Json& before) {
   const bool forward = direction_ == Direction::kForward;
   const bool resumed = application_.started.insert(forward ? index_ : ~index_).second;
   const bool first = forward ? state().key.empty() : state().status != StepStatus::kUndoing;
@@ -229,26 +245,23 @@ Task<void> Performer::Intend(const Json& before) {
   const std::string& old_key = state().key;
   std::string key = old_key;
   if (key.empty())
-    key = StepKey(application_.run.state.run, application_.plan, index_, Direction::kForward, state().generation);
+    key = StepKey(application_.run.state.run, *application_.plan, index_, state().generation);
   Json payload;
-  payload["name"] = planned_.name;
-  if (!planned_.workload.empty()) payload["workload"] = planned_.workload;
+  NameStep(payload, planned_);
   payload["key"] = std::move(key);
   payload["effect"] = planned_.effect;
   if (planned_.effect) payload["before"] = before;
   payload["since_ms"] = since;
   payload["deadline_ms"] = since + planned_.deadline.count();
   const int attempt = (forward ? state().attempt : state().undo_attempt) + 1;
-  std::vector<Event> events;
-  events.push_back(Draft(forward ? EventKind::kIntent : EventKind::kUndoIntent, attempt, std::move(payload)));
-  co_await engine_.Record(application_, std::move(events));
+  return Draft(forward ? EventKind::kIntent : EventKind::kUndoIntent, attempt, std::move(payload));
 }
 
 Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Error> error, std::string via) {
   const bool forward = direction_ == Direction::kForward;
   const int attempt = Attempt();
   Json payload;
-  payload["name"] = planned_.name;
+  NameStep(payload, planned_);
   payload["result"] = result;
   payload["via"] = via;
   if (!facts.is_null()) payload["facts"] = std::move(facts);
@@ -262,6 +275,7 @@ Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Err
     hold["why"] = "undo of " + Title() + ": " + Describe(*error);
     events.push_back(engine_.Draft(application_, EventKind::kHold, std::move(hold)));
   }
+  if (forward && result == "done") AddNextIntent(events);
   co_await engine_.Record(application_, std::move(events));
 }
 
@@ -288,7 +302,8 @@ Task<std::optional<Answer>> Performer::Ask(std::function<Answer(const StepContex
   context.call.stop = given_up.get_token();
   auto outstanding = application_.abandoned;
   auto returned = std::make_shared<std::atomic<bool>>(false);
-  std::function<Answer()> work = [context, call = std::move(call), outstanding, returned]() -> Answer {
+  std::function<Answer()> work = [context, plan = application_.plan, call = std::move(call), outstanding,
+                                  returned]() -> Answer {
     // Given up while it was still in the queue: it must not begin any more.
     const bool begin = !context.call.stop.stop_requested();
     StepContext timed = context;
@@ -341,32 +356,7 @@ Error Performer::DeadlineError() const {
 }
 
 StepContext Performer::Context() const {
-  const Plan& plan = application_.plan;
-  StepContext context;
-  context.run = application_.run.state.run;
-  context.application = &plan.application;
-  for (const Workload& workload : plan.application.workloads)
-    if (workload.name == planned_.workload) context.workload = &workload;
-  context.parameters = planned_.parameters;
-  context.key =
-      state().key.empty() ? StepKey(context.run, plan, index_, Direction::kForward, state().generation) : state().key;
-  context.before = state().before;
-  context.handle = state().handle;
-  context.facts = state().facts;
-  if (state().since_ms > 0)
-    context.elapsed = std::chrono::milliseconds(std::max<std::int64_t>(0, Now() - state().since_ms));
-  context.target_served = TargetServed(plan, application_.state());
-  // A copy, since the call runs on another thread.
-  std::map<std::string, Json> earlier;
-  for (const auto& [index, step] : application_.state().steps) {
-    const PlannedStep& planned = plan.steps[static_cast<std::size_t>(index)];
-    if (step.status == StepStatus::kDone || step.status == StepStatus::kFound)
-      earlier[planned.name + "\n" + planned.workload] = step.facts;
-  }
-  context.earlier = [earlier = std::move(earlier)](std::string_view step, std::string_view workload) {
-    const auto found = earlier.find(std::string(step) + "\n" + std::string(workload));
-    return found == earlier.end() ? Json() : found->second;
-  };
+  StepContext context = MakeContext(application_.run.state.run, *application_.plan, application_.state(), index_, Now());
   SystemSet& systems = *application_.run.systems;
   context.systems = planned_.effect ? &systems.writing() : &systems.reading();
   context.workers = &engine_.workers_;

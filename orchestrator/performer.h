@@ -34,6 +34,8 @@ class Performer {
   Task<std::optional<Result<Observation>>> LookUntilAnswered();
   Task<std::optional<Result<Progress>>> Call();
   Task<void> Intend(const Json& before);
+  Event IntentEvent(const Json& before);
+  void AddNextIntent(std::vector<Event>& events);
   Task<void> Conclude(std::string result, Json facts, std::optional<Error> error, std::string via);
   Task<void> HoldFor(std::string why, Activity activity);
 
@@ -57,8 +59,5 @@ class Performer {
   Meter meter_;
   Verdict seen_ = Verdict::kUnknown;  // by the last Settle
 };
-
-// The step's idempotency key in its current generation.
-std::string StepKey(const std::string& run, const Plan& plan, int index, Direction direction, int generation);
 
 }  // namespace vmferry

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "orchestrator/decide.h"
 #include "orchestrator/event_text.h"
 #include "orchestrator/exit_code.h"
+#include "runbooks/plan.h"
 #include "state/clock.h"
 
 namespace vmferry {
@@ -25,16 +27,9 @@ std::string Painted(const ApplicationState& application, const Style& style, std
   }
 }
 
-std::string PlannedText(const ApplicationState& application, int step, const char* member) {
-  const Json& steps = application.plan.value("steps", Json::array());
-  if (static_cast<std::size_t>(step) >= steps.size()) return "";
-  const Json& value = steps[static_cast<std::size_t>(step)].value(member, Json());
-  return value.is_string() ? value.get<std::string>() : "";
-}
-
 const StepState* StepNamed(const ApplicationState& application, const std::string& name) {
   for (const auto& [index, step] : application.steps)
-    if (PlannedText(application, index, "name") == name) return &step;
+    if (step.name == name) return &step;
   return nullptr;
 }
 
@@ -79,12 +74,11 @@ std::string ApplicationSummary(const RunState& run, const ApplicationState& appl
   return text;
 }
 
-std::string StepDetail(const ApplicationState& application, int index, const Style& style) {
+std::string StepDetail(const ApplicationState& application, const PlannedStep& planned, int index, const Style& style) {
   const auto found = application.steps.find(index);
   const StepState step = found == application.steps.end() ? StepState() : found->second;
   std::string status(Name(step.status));
-  std::string line = "    " + Padded(PlannedText(application, index, "phase"), 12) +
-                     Padded(StepTitle(application, index), 34);
+  std::string line = "    " + Padded(std::string(Name(planned.phase)), 12) + Padded(StepTitle(planned), 34);
   const bool bad = step.status == StepStatus::kFailed || step.status == StepStatus::kUndoFailed;
   const bool good = step.status == StepStatus::kDone || step.status == StepStatus::kFound;
   line += bad ? style.Bad(status) : good ? style.Good(status) : style.Dim(status);
@@ -139,8 +133,9 @@ std::string RunDetails(const RunState& run, const Style& style) {
     const ApplicationState& application = found->second;
     text += "  " + style.Bold(name) + "  " + Painted(application, style, 0) + "  since " +
             DateTime(application.updated_ms) + (application.reason.empty() ? "" : "  " + application.reason) + "\n";
-    const std::size_t steps = application.plan.value("steps", Json::array()).size();
-    for (std::size_t i = 0; i < steps; ++i) text += StepDetail(application, static_cast<int>(i), style);
+    const Result<Plan> plan = PlanOf(application);
+    for (std::size_t i = 0; plan && i < plan->steps.size(); ++i)
+      text += StepDetail(application, plan->steps[i], static_cast<int>(i), style);
   }
   return text;
 }

@@ -44,19 +44,23 @@ Application ApplicationFromJson(const Json& json) {
   return application;
 }
 
+// What is false, zero or empty is left out: a wave has thousands of steps.
 Json StepToJson(const PlannedStep& step) {
-  return Json{{"phase", Name(step.phase)},
-              {"ordinal", step.ordinal},
-              {"name", step.name},
-              {"workload", step.workload},
-              {"parameters", step.parameters},
-              {"deadline_ms", step.deadline.count()},
-              {"effect", step.effect},
-              {"moves_traffic", step.moves_traffic},
-              {"point_of_no_return", step.point_of_no_return},
-              {"implicit", step.implicit},
-              {"line", step.line},
-              {"column", step.column}};
+  Json json{{"phase", Name(step.phase)},
+            {"ordinal", step.ordinal},
+            {"name", step.name},
+            {"parameters", step.parameters},
+            {"deadline_ms", step.deadline.count()}};
+  if (!step.workload.empty()) json["workload"] = step.workload;
+  if (step.line > 0) json["line"] = step.line;
+  if (step.column > 0) json["column"] = step.column;
+  const std::pair<const char*, bool> flags[] = {{"effect", step.effect},
+                                                {"moves_traffic", step.moves_traffic},
+                                                {"point_of_no_return", step.point_of_no_return},
+                                                {"implicit", step.implicit}};
+  for (const auto& [name, set] : flags)
+    if (set) json[name] = true;
+  return json;
 }
 
 PlannedStep StepFromJson(const Json& json) {
@@ -66,15 +70,15 @@ PlannedStep StepFromJson(const Json& json) {
   step.phase = *phase;
   step.ordinal = json.at("ordinal").get<int>();
   step.name = json.at("name").get<std::string>();
-  step.workload = json.at("workload").get<std::string>();
+  step.workload = json.value("workload", "");
   step.parameters = json.at("parameters");
   step.deadline = std::chrono::milliseconds(json.at("deadline_ms").get<std::int64_t>());
-  step.effect = json.at("effect").get<bool>();
-  step.moves_traffic = json.at("moves_traffic").get<bool>();
-  step.point_of_no_return = json.at("point_of_no_return").get<bool>();
-  step.implicit = json.at("implicit").get<bool>();
-  step.line = json.at("line").get<int>();
-  step.column = json.at("column").get<int>();
+  step.effect = json.value("effect", false);
+  step.moves_traffic = json.value("moves_traffic", false);
+  step.point_of_no_return = json.value("point_of_no_return", false);
+  step.implicit = json.value("implicit", false);
+  step.line = json.value("line", 0);
+  step.column = json.value("column", 0);
   return step;
 }
 
@@ -105,6 +109,11 @@ Result<Plan> PlanFromJson(const Json& json) {
     return Error{ErrorKind::kCorrupt, "", "plan", e.what(),
                  "it was not written by this version of vmferry, or changed"};
   }
+}
+
+Result<Plan> PlanOf(const ApplicationState& application) {
+  const Json created = Json::parse(application.created, nullptr, false);
+  return PlanFromJson(created.is_object() ? created.value("plan", Json()) : Json());
 }
 
 // The members of a JSON object are kept sorted, so equal plans have equal texts.

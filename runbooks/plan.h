@@ -39,6 +39,8 @@ struct Plan {
 
 Json PlanToJson(const Plan& plan);
 Result<Plan> PlanFromJson(const Json& json);
+// The plan of an application, out of its first event.
+Result<Plan> PlanOf(const ApplicationState& application);
 // SHA-256 of the plan's JSON, hex.
 std::string PlanDigest(const Plan& plan);
 

@@ -175,7 +175,7 @@ Result<SealedEvent> Prepare(Event event) {
     problem = "an event's payload is nested more than 500 levels deep";
   if (!problem.empty()) return Refused(problem);
   SealedEvent sealed;
-  sealed.payload = EncodePayload(event.payload, lossy);
+  sealed.payload = event.encoded.empty() ? EncodePayload(event.payload, lossy) : event.encoded;
   if (sealed.payload.size() > kMaxPayloadBytes) return Refused("an event's payload is larger than 64 MiB");
   sealed.payload_sha256 = PayloadHash(sealed.payload);
   if (!IsPlain(event.actor)) event.actor = Json::parse(DumpReplacing(Json(event.actor))).get<std::string>();
@@ -241,7 +241,8 @@ Result<Event> DecodeHeader(std::string_view header) {
                  .epoch = json.at("epoch").get<std::int64_t>(),
                  .at = {json.at("wall_ms").get<std::int64_t>(), json.at("mono_ms").get<std::int64_t>()},
                  .actor = json.at("actor").get<std::string>(),
-                 .payload = Json::object()};
+                 .payload = Json::object(),
+                 .encoded = ""};
   } catch (const Json::exception& problem) {
     return Corrupt(std::string("an event's header cannot be read: ") + problem.what());
   }

@@ -28,6 +28,12 @@ std::optional<EventKind> EventKindFromName(std::string_view name) {
   return std::nullopt;
 }
 
+Json PayloadOf(const Event& event) {
+  if (event.encoded.empty()) return event.payload;
+  Json payload = Json::parse(event.encoded, nullptr, false);
+  return payload.is_object() ? payload : Json::object();
+}
+
 Json ErrorToJson(const Error& error) {
   Json json{{"kind", std::string(Name(error.kind))}, {"message", error.message}};
   if (!error.system.empty()) json["system"] = error.system;

@@ -49,7 +49,11 @@ struct Event {
   Instant at;
   std::string actor;           // "anna@ops1", "engine"
   Json payload = Json::object();
+  std::string encoded;         // instead of `payload`: its JSON text, of one too large to be parsed without need
 };
+
+// The payload, parsed if it is only there as text.
+Json PayloadOf(const Event& event);
 
 Json ErrorToJson(const Error& error);
 Error ErrorFromJson(const Json& json);

@@ -25,7 +25,7 @@ Json Member(const Json& payload, const char* member) {
 
 void FoldCreated(RunState& run, ApplicationState* application, const Event& event) {
   if (application) {
-    application->plan = Member(event.payload, "plan");
+    application->created = event.encoded.empty() ? event.payload.dump() : event.encoded;
     application->created_ms = event.at.wall_ms;
     return;
   }
@@ -154,6 +154,10 @@ void FoldPhase(ApplicationState& application, const Event& event) {
 
 void FoldStep(ApplicationState& application, const Event& event) {
   StepState& step = application.steps[event.step];
+  if (step.name.empty()) {
+    step.name = Text(event.payload, "name");
+    step.workload = Text(event.payload, "workload");
+  }
   switch (event.kind) {
     case EventKind::kFound:
       step.status = StepStatus::kFound;
@@ -192,6 +196,19 @@ void Fold(RunState& run, const Event& event) {
     case EventKind::kPhase: FoldPhase(application, event); break;
     default: break;
   }
+}
+
+Status Fold(RunState& state, Event event, std::string_view payload) {
+  if (event.kind == EventKind::kRunCreated && !event.application.empty()) {
+    event.encoded = payload;
+  } else {
+    event.payload = Json::parse(payload, nullptr, false);
+    if (!event.payload.is_object())
+      return Error{ErrorKind::kCorrupt, "journal", "event " + std::to_string(event.seq),
+                   "its payload is not a JSON object", "`vmferry audit verify` shows what was changed"};
+  }
+  Fold(state, event);
+  return Ok();
 }
 
 RunState FoldAll(const std::string& run, const std::vector<Event>& events) {

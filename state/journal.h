@@ -14,6 +14,7 @@
 
 #include "state/event.h"
 #include "state/result.h"
+#include "state/run_state.h"
 
 namespace vmferry {
 
@@ -39,6 +40,8 @@ class JournalReader {
   virtual Result<std::vector<std::string>> Runs() const = 0;
   // All events of a run with seq > after, in journal order, chains interleaved as written.
   virtual Result<std::vector<Event>> Read(const std::string& run, std::int64_t after = 0) const = 0;
+  // What the run's events add up to; one with no events has no applications. Holds one event at a time.
+  virtual Result<RunState> State(const std::string& run) const = 0;
   // Checks every chain (of one run, or of all with an empty id) over the stored bytes: edits, removals, reorderings.
   virtual Result<std::vector<ChainReport>> Verify(const std::string& run) const = 0;
   // Verify("") which also knows what an earlier one saw (chain, events, head): a cut tail is seen too.

@@ -28,6 +28,19 @@ Result<std::vector<Event>> MemoryJournal::Read(const std::string& run, std::int6
   return events;
 }
 
+Result<RunState> MemoryJournal::State(const std::string& run) const {
+  const std::lock_guard lock(mutex_);
+  RunState state;
+  state.run = run;
+  for (const SealedEvent& row : rows_) {
+    if (row.event.run != run) continue;
+    Result<Event> event = DecodeHeader(row.header);
+    if (!event) return event.error();
+    if (const Status folded = Fold(state, *std::move(event), row.payload); !folded) return folded.error();
+  }
+  return state;
+}
+
 std::vector<ChainReport> MemoryJournal::Check(const std::string& run, const std::vector<ChainReport>& anchors) const {
   const std::lock_guard lock(mutex_);
   ChainVerifier verifier(run.empty() ? ChainVerifier::Scope::kWholeJournal : ChainVerifier::Scope::kOneRun, anchors);

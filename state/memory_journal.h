@@ -26,6 +26,7 @@ class MemoryJournal final : public Journal {
 
   Result<std::vector<std::string>> Runs() const override;
   Result<std::vector<Event>> Read(const std::string& run, std::int64_t after = 0) const override;
+  Result<RunState> State(const std::string& run) const override;
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override;
   Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const override;
   Result<std::vector<Event>> Append(std::vector<Event> events) override;

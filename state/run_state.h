@@ -41,6 +41,8 @@ std::string_view Name(StepStatus status);
 
 struct StepState {
   StepStatus status = StepStatus::kPending;
+  std::string name;         // of the step kind
+  std::string workload;     // empty: the step is about the whole application
   bool effect = false;      // the intent said that it may change something outside
   bool intended = false;    // an intent was journaled, in whatever generation
   bool assumed_open = false;  // a person said that it is not done; until the next intent
@@ -70,7 +72,7 @@ struct ApplicationState {
   bool rollback_requested = false;
   bool stop_requested = false;               // stop at the next safe point; cleared by a resume decision
   std::string reason;                        // of the latest rollback, hold or ending
-  Json plan;                                 // as the first event holds it
+  std::string created;                       // the first event's payload as text: the plan (PlanOf, runbooks/plan.h)
   std::map<int, StepState> steps;            // by index in the plan; absent: pending
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
@@ -90,6 +92,8 @@ struct RunState {
 // Applies one event. Unknown payload members are ignored; an event that cannot follow (an outcome without intent) is
 // tolerated by leaving the state as it was, since the journal, not the fold, is checked by Verify.
 void Fold(RunState& state, const Event& event);
+// The same for an event as stored: its payload is parsed unless it is a plan. kCorrupt if it cannot be.
+Status Fold(RunState& state, Event event, std::string_view payload);
 RunState FoldAll(const std::string& run, const std::vector<Event>& events);
 
 }  // namespace vmferry

@@ -180,6 +180,7 @@ class SqliteJournal final : public Journal {
   Result<std::vector<Event>> Read(const std::string& run, std::int64_t after) const override {
     return reader_.Read(run, after);
   }
+  Result<RunState> State(const std::string& run) const override { return reader_.State(run); }
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override { return reader_.Verify(run); }
   Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const override {
     return reader_.VerifyAgainst(anchors);

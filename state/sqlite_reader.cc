@@ -66,6 +66,21 @@ Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64
   return events;
 }
 
+Result<RunState> SqliteReader::State(const std::string& run) const {
+  const std::lock_guard lock(mutex_);
+  Statement statement(connection_, kReadRun);
+  statement.Bind(1, run).Bind(2, 0);
+  RunState state;
+  state.run = run;
+  const Status status = statement.ForEach([&]() -> Status {
+    Result<Event> event = DecodeHeader(statement.Text(0));
+    if (!event) return event.error();
+    return Fold(state, *std::move(event), statement.Text(1));
+  });
+  if (!status) return status.error();
+  return state;
+}
+
 Result<std::vector<ChainReport>> SqliteReader::Verify(const std::string& run) const {
   return Check(run, {});
 }

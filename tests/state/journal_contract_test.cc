@@ -42,6 +42,26 @@ TEST_P(JournalContract, AppendSetsPlaceAndEpoch) {
   EXPECT_EQ(more->at(0).epoch, 1);
 }
 
+TEST_P(JournalContract, StateIsWhatTheEventsAddUpToWithThePlanAsText) {
+  const Json plan{{"plan", {{"steps", {1, 2}}}}, {"planDigest", "d"}};
+  Event encoded = MakeEvent("r-1", "b", EventKind::kRunCreated);
+  encoded.encoded = plan.dump();
+  ASSERT_TRUE(journal_->Append({MakeEvent("r-1", "", EventKind::kRunCreated, Json{{"applications", {"a", "b"}}}),
+                                MakeEvent("r-1", "a", EventKind::kRunCreated, plan), encoded,
+                                MakeEvent("r-1", "a", EventKind::kPhase, Json{{"phase", "cutover"}}),
+                                MakeEvent("r-2", "a", EventKind::kPhase, Json{{"phase", "soak"}})}));
+  const auto state = journal_->State("r-1");
+  ASSERT_TRUE(state) << Describe(state.error());
+  EXPECT_EQ(state->order, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(state->applications.at("a").phase, Phase::kCutover);
+  EXPECT_EQ(state->applications.at("a").created, plan.dump());
+  EXPECT_EQ(state->applications.at("b").created, plan.dump());
+  const auto read = journal_->Read("r-1");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->at(2).payload, plan) << "read as written, whichever way it was given";
+  EXPECT_TRUE(journal_->State("r-none")->applications.empty());
+}
+
 TEST_P(JournalContract, ReadGivesBackEveryField) {
   Event event = MakeEvent("r-1", "a", EventKind::kUndoOutcome, Json{{"n", 1.5}, {"list", {1, "two", nullptr}}});
   event.step = 7;

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a step call is told: out of the plan and of what the journal says, without systems, workers and time limits,
+// which the engine adds. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "runbooks/plan.h"
+#include "state/run_state.h"
+
+namespace vmferry {
+
+// The step's idempotency key in a generation.
+std::string StepKey(const std::string& run, const Plan& plan, int index, int generation);
+
+// Refers to `plan`; holds copies of everything of `state`, since the call runs on another thread.
+StepContext MakeContext(const std::string& run, const Plan& plan, const ApplicationState& state, int index,
+                        std::int64_t now_ms);
+
+}  // namespace vmferry
