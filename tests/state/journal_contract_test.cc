@@ -44,12 +44,14 @@ TEST_P(JournalContract, AppendSetsPlaceAndEpoch) {
 
 TEST_P(JournalContract, StateIsWhatTheEventsAddUpToWithThePlanAsText) {
   const Json plan{{"plan", {{"steps", {1, 2}}}}, {"planDigest", "d"}};
-  Event encoded = MakeEvent("r-1", "b", EventKind::kRunCreated);
-  encoded.encoded = plan.dump();
-  ASSERT_TRUE(journal_->Append({MakeEvent("r-1", "", EventKind::kRunCreated, Json{{"applications", {"a", "b"}}}),
-                                MakeEvent("r-1", "a", EventKind::kRunCreated, plan), encoded,
-                                MakeEvent("r-1", "a", EventKind::kPhase, Json{{"phase", "cutover"}}),
-                                MakeEvent("r-2", "a", EventKind::kPhase, Json{{"phase", "soak"}})}));
+  std::vector<Event> events{MakeEvent("r-1", "", EventKind::kRunCreated, Json{{"applications", {"a", "b"}}}),
+                            MakeEvent("r-1", "a", EventKind::kRunCreated, plan),
+                            MakeEvent("r-1", "b", EventKind::kRunCreated),
+                            MakeEvent("r-1", "a", EventKind::kPhase, Json{{"phase", "cutover"}}),
+                            MakeEvent("r-2", "a", EventKind::kPhase, Json{{"phase", "soak"}})};
+  for (Event& event : events) event.step = -1;
+  events.at(2).encoded = plan.dump();
+  ASSERT_TRUE(journal_->Append(events));
   const auto state = journal_->State("r-1");
   ASSERT_TRUE(state) << Describe(state.error());
   EXPECT_EQ(state->order, (std::vector<std::string>{"a", "b"}));
