@@ -55,27 +55,31 @@ Command Forward(const Plan& plan, const ApplicationState& state, std::int64_t no
   return Enter(NextPhase(state.phase), "");
 }
 
-// The step to undo next: the one whose intent is the latest. Checks and what was found are left alone.
-int LatestEffect(const ApplicationState& state) {
-  int latest = -1;
-  std::int64_t latest_seq = -1;
-  for (const auto& [index, step] : state.steps) {
-    const bool open = step.status != StepStatus::kPending && step.status != StepStatus::kFound &&
-                      step.status != StepStatus::kUndone;
-    if (!open || !step.effect || step.intent_seq <= latest_seq) continue;
-    latest = index;
-    latest_seq = step.intent_seq;
+std::string WhyUndoFailed(const Plan& plan, const ApplicationState& state, const std::vector<int>& steps) {
+  std::string text;
+  for (const int index : steps) {
+    const StepState& step = StateOf(state, index);
+    text += (text.empty() ? "undo of " : "; undo of ") + StepTitle(plan.steps[static_cast<std::size_t>(index)]) + ": " +
+            (step.error ? Describe(*step.error) : "failed");
   }
-  return latest;
+  return text;
 }
 
-Command Backward(const ApplicationState& state, std::int64_t now_ms) {
-  const int index = LatestEffect(state);
-  if (index < 0) return Enter(state.touched ? Phase::kRolledBack : Phase::kAborted, state.reason);
-  const StepState& step = StateOf(state, index);
+// Undoes step by step; those whose undo failed and did not keep the others are left for the end, and for a person.
+Command Backward(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
+  const std::vector<int> steps = StepsToUndo(state);
+  if (steps.empty()) return Enter(state.touched ? Phase::kRolledBack : Phase::kAborted, state.reason);
+  const auto next = std::find_if(steps.begin(), steps.end(), [&state](int index) {
+    return StateOf(state, index).status != StepStatus::kUndoFailed;
+  });
+  if (next == steps.end())
+    return {.kind = Command::Kind::kHold,
+            .activity = Activity::kRollbackBlocked,
+            .reason = WhyUndoFailed(plan, state, steps)};
+  const StepState& step = StateOf(state, *next);
   if (step.status == StepStatus::kUndoing && step.retry_at_ms > now_ms)
-    return {.kind = Command::Kind::kWaitUntil, .step = index, .reason = {}, .until_ms = step.retry_at_ms};
-  return {.kind = Command::Kind::kUndoStep, .step = index, .reason = {}};
+    return {.kind = Command::Kind::kWaitUntil, .step = *next, .reason = {}, .until_ms = step.retry_at_ms};
+  return {.kind = Command::Kind::kUndoStep, .step = *next, .reason = {}};
 }
 
 // Started by us in whatever generation, or found to be so already.
@@ -90,7 +94,7 @@ Command Decide(const Plan& plan, const ApplicationState& state, std::int64_t now
     case Activity::kPaused:
     case Activity::kRollbackBlocked:
     case Activity::kNeedsOperator: return Rest();
-    case Activity::kRollingBack: return Backward(state, now_ms);
+    case Activity::kRollingBack: return Backward(plan, state, now_ms);
     case Activity::kWorking: break;
   }
   return Forward(plan, state, now_ms);
@@ -105,6 +109,19 @@ int OpenStep(const Plan& plan, const ApplicationState& state) {
     if (plan.steps[i].phase == state.phase && !Finished(StateOf(state, static_cast<int>(i)).status))
       return static_cast<int>(i);
   return -1;
+}
+
+std::vector<int> StepsToUndo(const ApplicationState& state) {
+  std::vector<int> open;
+  for (const auto& [index, step] : state.steps) {
+    const bool left_alone = step.status == StepStatus::kPending || step.status == StepStatus::kFound ||
+                            step.status == StepStatus::kUndone;
+    if (step.effect && !left_alone) open.push_back(index);
+  }
+  std::sort(open.begin(), open.end(), [&state](int left, int right) {
+    return state.steps.at(left).intent_seq > state.steps.at(right).intent_seq;
+  });
+  return open;
 }
 
 bool PastPointOfNoReturn(const Plan& plan, const ApplicationState& state) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "runbooks/plan.h"
 #include "state/run_state.h"
@@ -32,11 +33,13 @@ struct Command {
 
 Command Decide(const Plan& plan, const ApplicationState& state, std::int64_t now_ms);
 
-// True once the intent of a step that cannot be undone stands in the journal.
 // "final_data_sync", or "final_data_sync (WORKLOAD)" for a step that is about one workload.
 std::string StepTitle(const PlannedStep& step);
 // The first step of the application's phase that is not finished; -1: none.
 int OpenStep(const Plan& plan, const ApplicationState& state);
+// The steps that going back has to undo yet, in the order of undoing: the latest intent first.
+std::vector<int> StepsToUndo(const ApplicationState& state);
+// True once the intent of a step that cannot be undone stands in the journal.
 bool PastPointOfNoReturn(const Plan& plan, const ApplicationState& state);
 
 // True if traffic may have been on the target: a step that moves it was started.

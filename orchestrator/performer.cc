@@ -94,13 +94,12 @@ Task<Performer::Next> Performer::Settle(std::optional<Error> why) {
   events.push_back(Draft(EventKind::kObserved, state().attempt, std::move(payload)));
   co_await engine_.Record(application_, std::move(events));
   seen_ = seen.verdict;
-  if (seen.verdict == Verdict::kDone) {
+  const bool tells = step_.spec().recovery != Recovery::kNeither && seen.verdict != Verdict::kUnknown;
+  if (tells && seen.verdict == Verdict::kDone) {
     co_await Conclude("done", seen.evidence, std::nullopt, "observe");
     co_return Next::kLeave;
   }
-  const bool stuck = seen.verdict == Verdict::kUnknown ||
-                     (seen.verdict == Verdict::kNotStarted && step_.spec().recovery == Recovery::kNeither);
-  if (!stuck) co_return Next::kGoOn;
+  if (tells) co_return Next::kGoOn;
   std::string text = Title() + " is in doubt: " + seen.evidence.dump() + WhatToDo();
   co_await HoldFor(std::move(text), Activity::kNeedsOperator);
   co_return Next::kLeave;
@@ -269,7 +268,7 @@ Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Err
   if (result == "retry") payload["retry_at_ms"] = RetryAt(attempt, Now());
   std::vector<Event> events;
   events.push_back(Draft(forward ? EventKind::kOutcome : EventKind::kUndoOutcome, attempt, std::move(payload)));
-  if (!forward && result == "failed") {
+  if (!forward && result == "failed" && !planned_.undo_continues) {
     Json hold;
     hold["activity"] = std::string(Name(Activity::kRollbackBlocked));
     hold["why"] = "undo of " + Title() + ": " + Describe(*error);

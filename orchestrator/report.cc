@@ -59,6 +59,15 @@ std::string Next(const RunState& run, const ApplicationState& application) {
   }
 }
 
+std::string StillToUndo(const ApplicationState& application) {
+  std::string text = "  still to be undone, in this order:\n";
+  for (const int index : StepsToUndo(application)) {
+    const StepState& step = application.steps.at(index);
+    text += "    " + StepTitle(application, index) + (step.error ? ": " + Describe(*step.error) : "") + "\n";
+  }
+  return text;
+}
+
 std::string ApplicationSummary(const RunState& run, const ApplicationState& application, const Style& style) {
   std::string text = style.Bold(application.application) + ": " + Painted(application, style, 0);
   const bool failed = ExitOf(application) != ExitCode::kDone;
@@ -68,6 +77,7 @@ std::string ApplicationSummary(const RunState& run, const ApplicationState& appl
   if (const std::int64_t gap = ServiceGapMs(application); gap >= 0)
     text += "  without a healthy server at the load balancer for at most " +
             HumanDuration(std::chrono::milliseconds(gap)) + "\n";
+  if (application.activity == Activity::kRollbackBlocked) text += StillToUndo(application);
   if (application.phase == Phase::kRolledBack)
     for (const std::string& copy : KeptCopies(application)) text += "  finished copy kept: " + copy + "\n";
   if (const std::string next = Next(run, application); !next.empty()) text += "  " + next;
@@ -133,6 +143,7 @@ std::string RunDetails(const RunState& run, const Style& style) {
     const ApplicationState& application = found->second;
     text += "  " + style.Bold(name) + "  " + Painted(application, style, 0) + "  since " +
             DateTime(application.updated_ms) + (application.reason.empty() ? "" : "  " + application.reason) + "\n";
+    if (application.activity == Activity::kRollbackBlocked) text += StillToUndo(application);
     const Result<Plan> plan = PlanOf(application);
     for (std::size_t i = 0; plan && i < plan->steps.size(); ++i)
       text += StepDetail(application, plan->steps[i], static_cast<int>(i), style);
@@ -156,10 +167,14 @@ Json RunToJson(const RunState& run) {
       if (step.error) entry["error"] = ErrorToJson(*step.error);
       steps.push_back(std::move(entry));
     }
+    Json to_undo = Json::array();
+    if (application.activity == Activity::kRollbackBlocked)
+      for (const int index : StepsToUndo(application)) to_undo.push_back(StepTitle(application, index));
     applications.push_back({{"application", name},
                             {"phase", std::string(Name(application.phase))},
                             {"activity", std::string(Name(application.activity))},
                             {"touched", application.touched},
+                            {"toUndo", to_undo},
                             {"reason", application.reason},
                             {"serviceGap_ms", ServiceGapMs(application)},
                             {"exit", static_cast<int>(ExitOf(application))},

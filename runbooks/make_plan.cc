@@ -115,6 +115,7 @@ class Planner {
     planned.name = step.name;
     planned.effect = step.effect;
     planned.moves_traffic = step.moves_traffic;
+    planned.undo_continues = step.undo_continues;
     planned.point_of_no_return = step.point_of_no_return;
     planned.implicit = step.implicit;
     planned.parameters = Json::object();

@@ -57,6 +57,7 @@ Json StepToJson(const PlannedStep& step) {
   const std::pair<const char*, bool> flags[] = {{"effect", step.effect},
                                                 {"moves_traffic", step.moves_traffic},
                                                 {"point_of_no_return", step.point_of_no_return},
+                                                {"undo_continues", step.undo_continues},
                                                 {"implicit", step.implicit}};
   for (const auto& [name, set] : flags)
     if (set) json[name] = true;
@@ -76,6 +77,7 @@ PlannedStep StepFromJson(const Json& json) {
   step.effect = json.value("effect", false);
   step.moves_traffic = json.value("moves_traffic", false);
   step.point_of_no_return = json.value("point_of_no_return", false);
+  step.undo_continues = json.value("undo_continues", false);
   step.implicit = json.value("implicit", false);
   step.line = json.value("line", 0);
   step.column = json.value("column", 0);

@@ -23,6 +23,7 @@ struct PlannedStep {
   bool effect = false;
   bool moves_traffic = false;
   bool point_of_no_return = false;
+  bool undo_continues = false;
   bool implicit = false;
   int line = 0;           // in the runbook; 0 for implicit steps
   int column = 0;

@@ -98,6 +98,7 @@ void FoldResume(ApplicationState& application) {
   for (auto& [index, step] : application.steps) {
     step.attempt = step.undo_attempt = 0;
     step.retry_at_ms = 0;
+    if (step.status == StepStatus::kUndoFailed) step.status = StepStatus::kUndoing;
     if (step.status != StepStatus::kFailed) continue;
     step.status = step.key.empty() ? StepStatus::kPending : StepStatus::kStarted;
     step.error.reset();

@@ -36,11 +36,11 @@ std::string_view TypeName(ParameterType type) {
 std::string_view RecoveryText(Recovery recovery) {
   switch (recovery) {
     case Recovery::kIdempotent:
-      return "may simply be repeated";
+      return "idempotent: may simply be repeated";
     case Recovery::kObservable:
-      return "looking at the systems tells what happened";
+      return "observable: looking at the systems tells what happened";
     case Recovery::kNeither:
-      return "a person must say what happened";
+      return "neither idempotent nor observable: the application waits until a person says what happened";
   }
   return "";
 }
@@ -81,6 +81,7 @@ std::string Kind(const StepSpec& spec) {
 std::string StepText(const StepSpec& spec) {
   return "## " + spec.name + "\n\n" + spec.purpose + "\n\n- Kind: " + Kind(spec) + ".\n- Reads: " + spec.reads +
          ".\n- Changes: " + spec.changes + ".\n- Undo: " + spec.undo +
+         (spec.undo_continues ? "; if that fails, earlier steps are undone all the same" : "") +
          ".\n- After a crash: " + std::string(RecoveryText(spec.recovery)) + ".\n\n" + ParameterTable(spec) +
          "\n```yaml\n" + spec.example + "```\n";
 }
@@ -105,6 +106,7 @@ Json StepToJson(const StepSpec& spec) {
           {"reads", spec.reads},
           {"changes", spec.changes},
           {"undo", spec.undo},
+          {"undoContinues", spec.undo_continues},
           {"afterCrash", std::string(RecoveryText(spec.recovery))},
           {"parameters", parameters},
           {"example", spec.example}};

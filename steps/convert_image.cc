@@ -26,6 +26,7 @@ StepSpec MakeSpec() {
   spec.name = "convert_image";
   spec.purpose = "Converts the copied disks to the target's format and chooses the disk and network devices.";
   spec.effect = true;
+  spec.undo_continues = true;  // copies on the target are in nobody's way
   spec.deadline = std::chrono::hours(12);
   spec.parameters = {
       Choice("format", {"raw", "qcow2"}, "qcow2", "disk format on the target; raw converts nothing"),

@@ -26,6 +26,7 @@ StepSpec MakeSpec() {
   spec.name = "final_data_sync";
   spec.purpose = "Copies every disk of the stopped VMs into volumes of the target and seals the finished copies.";
   spec.effect = true;
+  spec.undo_continues = true;  // copies on the target are in nobody's way
   spec.deadline = std::chrono::hours(24);
   spec.parameters = {
       Choice(

@@ -57,6 +57,7 @@ struct StepSpec {
   Recovery recovery = Recovery::kIdempotent;
   bool moves_traffic = false;                 // its outcome puts the application on the target
   bool point_of_no_return = false;            // cannot be undone
+  bool undo_continues = false;                // earlier steps are undone although its own undo failed
   bool implicit = false;                      // added by the checker, not written in runbooks
   std::chrono::milliseconds deadline{60000};  // standard for the parameter "deadline", which every step has
   std::vector<ParameterSpec> parameters;

@@ -231,6 +231,93 @@ TEST(Engine, AnUndoThatCannotBeDoneBlocksTheRollbackAndResumesWhenMended) {
   ExpectOnSource(run.world->Copy(), "web1", "app");
 }
 
+std::int64_t Claims(const FakeRun& run) {
+  const auto history = run.world->Copy().history;
+  return std::count_if(history.begin(), history.end(), [](const Fact& fact) { return fact.effect == "claimed"; });
+}
+
+TEST(Engine, AFailedUndoThatIsInNobodysWayLeavesTheRestToBeUndoneFirst) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  ASSERT_TRUE(run.Run().ok());
+  run.fault = [](const CallSpec& call, const Json&) {
+    return call.name == "DescribeVolume" ? Fault{Fault::Kind::kBefore, ErrorKind::kDenied} : Fault{};
+  };
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  const ApplicationState& blocked = run.Application(kApi);
+  EXPECT_EQ(blocked.activity, Activity::kRollbackBlocked) << blocked.reason;
+  for (const int index : StepsToUndo(blocked)) EXPECT_EQ(blocked.steps.at(index).status, StepStatus::kUndoFailed);
+  EXPECT_NE(blocked.reason.find("undo of convert_image (web1)"), std::string::npos) << blocked.reason;
+  EXPECT_EQ(run.Picture().substr(0, 15), "VM on, free, co") << "the source serves already";
+  run.fault = nullptr;
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+  ExpectOnSource(run.world->Copy(), "web1", "app");
+}
+
+TEST(Engine, ABlockedRollbackSaysWhatIsStillToBeUndone) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  run.fault = [](const CallSpec& call, const Json&) {
+    return call.name == "EnsurePoweredOn" ? Fault{Fault::Kind::kBefore, ErrorKind::kDenied} : Fault{};
+  };
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  const std::string text = RunSummary(run.State(), "", Style());
+  const std::size_t list = text.find("still to be undone, in this order:");
+  ASSERT_NE(list, std::string::npos) << text;
+  const std::size_t first = text.find("quiesce_application: ", list);
+  const std::size_t second = text.find("claim_source (web1)", list);
+  EXPECT_LT(first, second) << text;
+  EXPECT_NE(second, std::string::npos) << text;
+  EXPECT_EQ(RunToJson(run.State())["applications"][0]["toUndo"],
+            Json::array({"quiesce_application", "claim_source (web1)"}));
+}
+
+// A step of the catalogue that, for once, says of itself that nothing can tell what became of it.
+const Step* WithAnUntellableClaim(std::string_view name) {
+  class Untellable final : public Step {
+   public:
+    Untellable() : spec_(FindStep("claim_source")->spec()) { spec_.recovery = Recovery::kNeither; }
+    const StepSpec& spec() const override { return spec_; }
+    Result<Observation> Observe(const StepContext& context) const override { return real_.Observe(context); }
+    Result<Progress> Apply(const StepContext& context) const override { return real_.Apply(context); }
+    Result<Progress> Undo(const StepContext& context) const override { return real_.Undo(context); }
+    Result<Forecast> Predict(const StepContext& context) const override { return real_.Predict(context); }
+
+   private:
+    StepSpec spec_;
+    const Step& real_ = *FindStep("claim_source");
+  };
+  static const Untellable untellable;
+  return name == "claim_source" ? &untellable : FindStep(name);
+}
+
+TEST(Engine, AStepThatIsNeitherIdempotentNorObservableAlwaysWaitsForAPerson) {
+  for (const auto stored : {MemoryJournal::Fault::kBeforeStoring, MemoryJournal::Fault::kAfterStoring}) {
+    FakeRun whole(1);
+    std::int64_t outcome = 0;
+    whole.on_event = [&](const Event& event, Engine&) {
+      const bool claimed = event.kind == EventKind::kOutcome && event.payload.value("name", "") == "claim_source";
+      if (claimed) outcome = whole.journal.appends();
+    };
+    ASSERT_TRUE(whole.Run().ok());
+    FakeRun run(1);
+    run.options.find_step = WithAnUntellableClaim;
+    // Dies between the claim and its outcome; then the outcome is not there, though the platform shows the claim.
+    run.journal.FailAt(stored == MemoryJournal::Fault::kBeforeStoring ? outcome : outcome - 1, stored);
+    ASSERT_FALSE(run.Run().ok());
+    run.journal.Restart();
+    run.run_id = run.journal.Runs().value().back();
+    ASSERT_TRUE(run.Decide("resume", {}).ok());
+    EXPECT_EQ(run.Application(kApi).activity, Activity::kNeedsOperator) << run.Application(kApi).reason;
+    EXPECT_NE(run.Application(kApi).reason.find("--assume done|not-done"), std::string::npos);
+    ASSERT_TRUE(run.Assume("claim_source", Claims(run) > 0 ? "done" : "not-done").ok());
+    EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+    EXPECT_EQ(Claims(run), 1);
+  }
+}
+
 TEST(Engine, AStopLeavesAnIntentThatResumeFinishes) {
   FakeRun run(1);
   run.on_event = [](const Event& event, Engine& engine) {
@@ -336,11 +423,6 @@ void BringIntoDoubt(FakeRun& run, Fault claiming) {
   ASSERT_TRUE(run.Run().ok());
   ASSERT_EQ(run.Application(kApi).activity, Activity::kNeedsOperator) << run.Application(kApi).reason;
   run.fault = nullptr;
-}
-
-std::int64_t Claims(const FakeRun& run) {
-  const auto history = run.world->Copy().history;
-  return std::count_if(history.begin(), history.end(), [](const Fact& fact) { return fact.effect == "claimed"; });
 }
 
 TEST(Engine, AStepThatCannotBeObservedWaitsForAPersonAndSaysHowToGoOn) {
