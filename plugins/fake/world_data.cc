@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "state/clock.h"
+
 namespace vmferry {
 namespace {
 
@@ -20,7 +22,8 @@ Error BrokenChain(const std::string& pool, const std::string& volume, const std:
 
 void Record(WorldData& world, std::string_view call, std::string effect, std::string object, Json detail) {
   Touch(world);
-  world.history.push_back({world.revision, std::string(call), std::move(effect), std::move(object), std::move(detail)});
+  world.history.push_back({world.revision, SystemClock().Now().wall_ms, std::string(call), std::move(effect),
+                           std::move(object), std::move(detail)});
   if (world.history.size() > world.history_limit)
     world.history.erase(world.history.begin(), world.history.end() - static_cast<std::ptrdiff_t>(world.history_limit));
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WorldData: everything there is in the fake world, as plain values: a source platform's VMs, a target platform's
-// pools and domains, load balancers in front of them, and a history of every effect. No clock and no randomness: what
-// takes time on a real system takes a number of looks here ("polls"). Threading: owned by a World, under its mutex.
+// pools and domains, load balancers in front of them, and a history of every effect. Nothing depends on a clock or on
+// chance: what takes time on a real system takes a number of looks here ("polls"). Threading: owned by a World, under
+// its mutex.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ namespace vmferry {
 //   lb             "pool/server" instance, state, weight, machine, machine_on
 struct Fact {
   std::uint64_t seq = 0;
-  std::string call;  // "source.EnsurePoweredOff"
+  std::int64_t at_ms = 0;  // wall time, to be held against a journal's; 0: a file of before it was noted
+  std::string call;        // "source.EnsurePoweredOff"
   std::string effect;
   std::string object;
   Json detail = Json::object();

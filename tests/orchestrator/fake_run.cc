@@ -212,15 +212,4 @@ const ApplicationState& FakeRun::Application(const std::string& name) {
   return folded_.applications[name];
 }
 
-std::string FakeRun::Picture() const {
-  const WorldData data = world->Copy();
-  const FakeVm& vm = data.vms.front();
-  std::string text = "VM " + vm.facts.power + (vm.facts.claim.empty() ? ", free" : ", claimed");
-  for (const NicFacts& nic : vm.facts.nics) text += nic.start_connected ? ", connects" : ", fenced";
-  for (const FakeDomain& domain : data.domains) text += "; domain " + domain.state;
-  for (const FakeServer& server : data.load_balancers.front().servers)
-    text += "; " + server.name + " " + server.instances.begin()->second.state;
-  return text;
-}
-
 }  // namespace vmferry

@@ -14,6 +14,7 @@
 #include "plugins/fake/fake.h"
 #include "plugins/filters.h"
 #include "state/memory_journal.h"
+#include "tests/orchestrator/checkers.h"
 
 namespace vmferry {
 
@@ -29,10 +30,6 @@ class TickingClock final : public Clock {
  private:
   mutable std::atomic<std::int64_t> now_ms_{0};
 };
-
-// What FakeRun::Picture says of one application that went back (or never went), and of one that went.
-constexpr const char* kOnSource = "VM on, free, connects; vmware ready; kvm maint";
-constexpr const char* kOnTarget = "VM off, claimed, fenced; domain running; vmware maint; kvm ready";
 
 class FakeRun {
  public:
@@ -58,8 +55,7 @@ class FakeRun {
   RunState State() const;
   const ApplicationState& Application(const std::string& name);
   std::vector<Event> Events() const;
-  // Where the (first) machine runs, its fence, and the servers of its load balancer.
-  std::string Picture() const;
+  std::string Picture() const { return vmferry::Picture(world->Copy()); }
 
   std::shared_ptr<World> world;
   MemoryJournal journal;

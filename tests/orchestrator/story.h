@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Story: what must be true of every run, whatever went wrong, told by the fake world's history and by the journal and
-// knowing nothing of the engine.
+// Story: what must be true of every run, whatever went wrong (checkers.h), and that each effect had its intent when it
+// happened, which only somebody who listens can tell.
 #pragma once
 
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "tests/orchestrator/checkers.h"
 #include "tests/orchestrator/fake_run.h"
 
 namespace vmferry {

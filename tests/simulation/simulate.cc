@@ -22,8 +22,6 @@ namespace {
 
 constexpr const char* kApi = "customer-analytics-api";
 
-constexpr const char* kCommitted = "VM off, free, fenced; domain running; vmware maint; kvm ready";
-
 // Time passes whenever somebody looks, and jumps when told.
 class JumpingClock final : public Clock {
  public:
@@ -147,11 +145,6 @@ class History {
     if (rests && picture != PictureAt(state.phase))
       faults.push_back(std::string(Name(state.phase)) + ", but the world is: " + picture);
     return faults;
-  }
-
-  static std::string PictureAt(Phase phase) {
-    if (phase == Phase::kRolledBack || phase == Phase::kAborted) return kOnSource;
-    return phase == Phase::kCommitted ? kCommitted : kOnTarget;
   }
 
   void Print() const {

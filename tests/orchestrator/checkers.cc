@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/orchestrator/checkers.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+
+namespace vmferry {
+namespace {
+
+using StepOf = std::pair<std::string, int>;  // application and step
+
+StepOf StepOfEvent(const Event& event) {
+  return {event.application, event.step};
+}
+
+// While an effect may happen; both ends belong to it, since milliseconds tell no order within one.
+struct Span {
+  StepOf step;
+  std::int64_t from_ms = 0;
+  std::int64_t until_ms = std::numeric_limits<std::int64_t>::max();
+};
+
+bool Begins(const Event& event) {
+  return event.kind == EventKind::kIntent || event.kind == EventKind::kUndoIntent;
+}
+
+bool Ends(const Event& event) {
+  const bool outcome = event.kind == EventKind::kOutcome || event.kind == EventKind::kUndoOutcome;
+  return outcome && event.payload.value("result", "") == "done";
+}
+
+std::vector<Span> OpenSpans(const std::vector<Event>& events) {
+  std::vector<Span> spans;
+  for (const Event& event : events) {
+    if (Begins(event) && event.payload.value("effect", false)) spans.push_back({StepOfEvent(event), event.at.wall_ms});
+    if (!Ends(event)) continue;
+    for (Span& span : spans)
+      if (span.step == StepOfEvent(event)) span.until_ms = std::min(span.until_ms, event.at.wall_ms);
+  }
+  return spans;
+}
+
+bool SameDisks(const FakeVm& before, const FakeVm& now) {
+  return std::equal(before.disks.begin(), before.disks.end(), now.disks.begin(), now.disks.end(),
+                    [](const FakeDisk& was, const FakeDisk& is) {
+                      return was.facts.path == is.facts.path && was.content == is.content;
+                    });
+}
+
+}  // namespace
+
+std::string Words(const Fact& fact) {
+  return fact.effect + " " + fact.object;
+}
+
+void NeverTwo(const std::vector<Fact>& history, Faults& faults) {
+  bool source = true;
+  bool target = false;
+  for (const Fact& fact : history) {
+    const bool on_network = fact.detail.value("on_network", true);
+    if (fact.effect == "source-on") source = on_network;
+    if (fact.effect == "source-off") source = false;
+    if (fact.effect == "target-on") target = on_network;
+    if (fact.effect == "target-off") target = false;
+    if (source && target) faults.push_back("source and target both run after " + Words(fact));
+  }
+}
+
+void TrafficRule(const std::vector<Fact>& history, Faults& faults) {
+  for (const Fact& fact : history)
+    if (fact.effect == "lb" && fact.detail.value("state", "") == "ready" && !fact.detail.value("machine_on", false))
+      faults.push_back("traffic to a machine that is off: " + Words(fact));
+}
+
+void FinishedCopiesAreKept(const std::vector<Fact>& history, Faults& faults) {
+  std::set<std::string> finished;
+  for (const Fact& fact : history) {
+    if (fact.effect == "volume-sealed") finished.insert(fact.object);
+    if (fact.effect == "volume-removed" && finished.contains(fact.object))
+      faults.push_back("a finished copy was removed: " + fact.object);
+  }
+}
+
+void NothingTwice(const std::vector<Fact>& history, Faults& faults) {
+  static const std::set<std::string> once{"claimed", "released", "target-on", "source-on", "merged", "domain-defined"};
+  std::map<std::string, int> times;
+  for (const Fact& fact : history)
+    if (once.contains(fact.effect) && ++times[Words(fact)] > 1) faults.push_back("done twice: " + Words(fact));
+}
+
+void CheckHistory(const std::vector<Fact>& history, Faults& faults) {
+  NeverTwo(history, faults);
+  TrafficRule(history, faults);
+  FinishedCopiesAreKept(history, faults);
+  NothingTwice(history, faults);
+}
+
+void IntentFirst(const std::vector<Fact>& history, const std::vector<Event>& events, Faults& faults) {
+  const std::vector<Span> spans = OpenSpans(events);
+  for (const Fact& fact : history) {
+    const bool intended = std::any_of(spans.begin(), spans.end(), [&fact](const Span& span) {
+      return span.from_ms <= fact.at_ms && fact.at_ms <= span.until_ms;
+    });
+    if (!intended)
+      faults.push_back("an effect without an intent: " + Words(fact) + " at " + std::to_string(fact.at_ms));
+  }
+}
+
+void NothingFoundIsUndone(const std::vector<Event>& events, Faults& faults) {
+  std::set<StepOf> found;
+  for (const Event& event : events) {
+    if (event.kind == EventKind::kFound) found.insert(StepOfEvent(event));
+    if (event.kind == EventKind::kIntent) found.erase(StepOfEvent(event));
+    if (event.kind == EventKind::kUndoIntent && found.contains(StepOfEvent(event)))
+      faults.push_back("undone although it was found so: step " + std::to_string(event.step) + ", event " +
+                       std::to_string(event.seq));
+  }
+}
+
+void SourceIsKept(const WorldData& before, const WorldData& now, Faults& faults) {
+  for (const FakeVm& vm : before.vms) {
+    const FakeVm* still = FindVmByPath(now, vm.facts.path);
+    if (still == nullptr)
+      faults.push_back("the source VM is gone: " + vm.facts.path);
+    else if (!SameDisks(vm, *still))
+      faults.push_back("the source VM has not its disks any more: " + vm.facts.path);
+  }
+}
+
+std::string Picture(const WorldData& world) {
+  const FakeVm& vm = world.vms.front();
+  std::string text = "VM " + vm.facts.power + (vm.facts.claim.empty() ? ", free" : ", claimed");
+  for (const NicFacts& nic : vm.facts.nics) text += nic.start_connected ? ", connects" : ", fenced";
+  for (const FakeDomain& domain : world.domains) text += "; domain " + domain.state;
+  for (const FakeServer& server : world.load_balancers.front().servers)
+    text += "; " + server.name + " " + server.instances.begin()->second.state;
+  return text;
+}
+
+std::string PictureAt(Phase phase) {
+  if (phase == Phase::kRolledBack || phase == Phase::kAborted) return kOnSource;
+  return phase == Phase::kCommitted ? kCommitted : kOnTarget;
+}
+
+}  // namespace vmferry
