@@ -119,7 +119,7 @@ ExitCode RunCommand(const Common& common, const RunOptions& options) {
   if (const Status space = CheckSpace(journal, kReserveBytes); !space) return Fail(common, space.error());
   Order order;
   order.request = {{"op", "run"}, {"submission", SubmissionToJson(submission)}};
-  order.begin = [&submission](Engine& engine) { return engine.Submit(submission); };
+  order.begin = [&submission](Engine& engine) { return engine.Submit(std::move(submission)); };
   const auto view = MakeLiveView("", Output::ForStdout(common.json), stdout);
   const OrderResult result = CarryOut(journal, order, *view);
   return Finish(common, result, ExitCode::kDone);

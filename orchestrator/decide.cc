@@ -69,8 +69,9 @@ std::string WhyUndoFailed(const Plan& plan, const ApplicationState& state, const
 Command Backward(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
   const std::vector<int> steps = StepsToUndo(state);
   if (steps.empty()) return Enter(state.touched ? Phase::kRolledBack : Phase::kAborted, state.reason);
-  const auto next = std::find_if(steps.begin(), steps.end(), [&state](int index) {
-    return StateOf(state, index).status != StepStatus::kUndoFailed;
+  const auto next = std::find_if(steps.begin(), steps.end(), [&plan, &state](int index) {
+    const bool passed_over = plan.steps[static_cast<std::size_t>(index)].undo_continues;
+    return !passed_over || StateOf(state, index).status != StepStatus::kUndoFailed;
   });
   if (next == steps.end())
     return {.kind = Command::Kind::kHold,
@@ -105,9 +106,12 @@ std::string StepTitle(const PlannedStep& step) {
 }
 
 int OpenStep(const Plan& plan, const ApplicationState& state) {
-  for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    if (plan.steps[i].phase == state.phase && !Finished(StateOf(state, static_cast<int>(i)).status))
-      return static_cast<int>(i);
+  auto known = state.steps.begin();
+  for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) {
+    while (known != state.steps.end() && known->first < i) ++known;
+    const bool finished = known != state.steps.end() && known->first == i && Finished(known->second.status);
+    if (!finished && plan.steps[static_cast<std::size_t>(i)].phase == state.phase) return i;
+  }
   return -1;
 }
 

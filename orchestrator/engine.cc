@@ -39,6 +39,13 @@ std::string PlanPayload(const Plan& plan) {
   return R"({"plan":)" + text + R"(,"planDigest":")" + Sha256Hex(text) + R"("})";
 }
 
+// The runbook's text is the longest part of a plan, and of no use to an engine.
+template <class Application>
+void Keep(Application& application, Plan plan) {
+  plan.runbook_text = std::string();
+  application.plan = std::make_shared<const Plan>(std::move(plan));
+}
+
 }  // namespace
 
 Engine::Engine(Loop& loop, Journal& journal, const Clock& clock, SystemsMaker systems, EngineOptions options)
@@ -95,6 +102,37 @@ Task<void> Engine::Record(Application_& application, std::vector<Event> events) 
   RequestStop("the journal failed");
 }
 
+// For what only checks said: it is folded at once and the next check may begin, since neither changes anything outside;
+// the application is at most one commit ahead of its journal. Everything else is in the journal first.
+Task<void> Engine::RecordAhead(Application_& application, std::vector<Event> events) {
+  if (journal_error_) co_return;
+  for (const Event& event : events) Fold(application.run.state, event);
+  ++application.appending;
+  journal_.AppendAsync(std::move(events), [this, &application](Result<std::vector<Event>> answer) {
+    boost::asio::post(loop_.io(), [this, &application, answer = std::move(answer)] { Acknowledge(application, answer); });
+  });
+  co_await CatchUp(application, 1);
+}
+
+// Returns when no more than `behind` appends are under way.
+Task<void> Engine::CatchUp(Application_& application, int behind) {
+  while (application.appending > behind) co_await application.stored.Wait(kForEver);
+}
+
+void Engine::Acknowledge(Application_& application, const Result<std::vector<Event>>& answer) {
+  --application.appending;
+  application.stored.Notify();
+  if (!answer) {
+    journal_error_ = answer.error();
+    RequestStop("the journal failed");
+    return;
+  }
+  Run_& run = application.run;
+  run.state.applications[application.name].last_seq = answer->back().seq;
+  for (const Event& event : *answer)
+    for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
+}
+
 Engine::Run_* Engine::Install(const std::string& id, RunState state, const Site& site) {
   auto run = std::make_unique<Run_>();
   run->state = std::move(state);
@@ -105,7 +143,7 @@ Engine::Run_* Engine::Install(const std::string& id, RunState state, const Site&
   return installed;
 }
 
-Result<std::string> Engine::Submit(const Submission& submission) {
+Result<std::string> Engine::Submit(Submission submission) {
   if (const Status admitted = Admit(journal_, submission.wave.plans); !admitted) return admitted.error();
   const std::string id = NewRunId(clock_);
   RunState state;
@@ -114,17 +152,19 @@ Result<std::string> Engine::Submit(const Submission& submission) {
   run.applications_at_once = submission.wave.applications_at_once;
   run.stop_after_failed = submission.wave.stop_after_failed;
   std::vector<Event> events;
-  for (const Plan& plan : submission.wave.plans) {
+  const Json wave = WavePayload(submission);
+  for (Plan& plan : submission.wave.plans) {
     auto application = std::make_unique<Application_>(loop_, run, plan.application.name);
     events.push_back(Draft(*application, EventKind::kRunCreated, Json::object()));
     events.back().encoded = PlanPayload(plan);
+    Keep(*application, std::move(plan));
     Await(*application);
-    run.applications[plan.application.name] = std::move(application);
+    run.applications[application->name] = std::move(application);
   }
   Event first = events.front();
   first.application.clear();
   first.encoded.clear();
-  first.payload = WavePayload(submission);
+  first.payload = wave;
   events.insert(events.begin(), std::move(first));
   for (Event& event : events) event.actor = submission.actor;
   auto appended = AppendNow(run, std::move(events));
@@ -245,18 +285,13 @@ void Engine::Start(Application_& application) {
 }
 
 Task<void> Engine::Drive(Application_& application) {
-  Result<Plan> plan = PlanOf(application.state());
-  if (plan) {
-    plan->runbook_text = std::string();  // the longest part, and of no use here
-    application.plan = std::make_shared<const Plan>(std::move(*plan));
-  } else {
-    co_await HoldUnreadable(application, Describe(plan.error()));
-  }
+  if (!application.plan) co_await LoadPlan(application);
   while (application.plan && !stopping_ && !journal_error_) {
     const Command command = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
     if (command.kind == Command::Kind::kRest) break;
     co_await Carry(application, command);
   }
+  co_await CatchUp(application, 0);
   if (application.plan && stopping_ && !journal_error_) co_await RecordStop(application);
   application.plan.reset();
   application.driving = false;
@@ -272,10 +307,16 @@ bool Engine::Working(const std::string& id) const {
   return found != runs_.end() && found->second->driving > 0;
 }
 
-Task<void> Engine::HoldUnreadable(Application_& application, std::string why) {
+// Without a plan that can be read, a person is needed.
+Task<void> Engine::LoadPlan(Application_& application) {
+  Result<Plan> plan = PlanOf(application.state());
+  if (plan) {
+    Keep(application, std::move(*plan));
+    co_return;
+  }
   Json payload;
   payload["activity"] = std::string(Name(Activity::kNeedsOperator));
-  payload["why"] = std::move(why);
+  payload["why"] = Describe(plan.error());
   std::vector<Event> events;
   events.push_back(Draft(application, EventKind::kHold, std::move(payload)));
   co_await Record(application, std::move(events));

@@ -53,7 +53,7 @@ class Engine {
 
   // Journals a new run and starts it; its id. Refused (kConflict) when one of its applications is unfinished or
   // already migrated according to this journal.
-  Result<std::string> Submit(const Submission& submission);
+  Result<std::string> Submit(Submission submission);
   // Takes up a run of the journal, as after a crash. With `site` given, that one is used instead of the journaled.
   Status Adopt(const std::string& run, const Site* site);
   // Journals a person's decision and sets its applications going. Refused, with the reason, if it makes no sense where
@@ -86,13 +86,16 @@ class Engine {
   Task<void> Drive(Application_& application);
   Task<void> Carry(Application_& application, const Command& command);
   Task<void> Record(Application_& application, std::vector<Event> events);
+  Task<void> RecordAhead(Application_& application, std::vector<Event> events);
+  Task<void> CatchUp(Application_& application, int behind);
+  void Acknowledge(Application_& application, const Result<std::vector<Event>>& answer);
   Status Settled(const Run_& run, const std::vector<std::string>& applications) const;
   Task<void> RecordStop(Application_& application);
   Result<std::vector<Event>> AppendNow(Run_& run, std::vector<Event> events);
   void Publish(Run_& run, const std::vector<Event>& events);
   Event Draft(const Application_& application, EventKind kind, Json payload) const;
   Run_* Install(const std::string& run, RunState state, const Site& site);
-  Task<void> HoldUnreadable(Application_& application, std::string why);
+  Task<void> LoadPlan(Application_& application);
   void AbortUnstarted(Run_& run);
 
   Loop& loop_;

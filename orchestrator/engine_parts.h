@@ -24,14 +24,15 @@ struct Engine::Run_ {
 
 struct Engine::Application_ {
   Application_(Loop& loop, Run_& owner, const std::string& its_name)
-      : run(owner), name(its_name), state_(owner.state.applications[its_name]), wake(loop) {}
+      : run(owner), name(its_name), state_(owner.state.applications[its_name]), wake(loop), stored(loop) {}
   const ApplicationState& state() const { return state_; }
 
   Run_& run;
   const std::string name;
   const ApplicationState& state_;    // in the run's state, which only grows
-  std::shared_ptr<const Plan> plan;  // while it is driven; a call that was given up keeps it
+  std::shared_ptr<const Plan> plan;  // until it rests, then read again if need be; a call that was given up keeps it
   Signal wake;            // a decision was journaled or the engine stops
+  Signal stored;          // an append was acknowledged
   bool driving = false;
   bool waiting = false;   // for its turn
   int appending = 0;      // appends under way: decisions wait, so that they are folded in the journal's order

@@ -275,6 +275,8 @@ Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Err
     events.push_back(engine_.Draft(application_, EventKind::kHold, std::move(hold)));
   }
   if (forward && result == "done") AddNextIntent(events);
+  const bool checks_only = !planned_.effect && application_.intended >= 0;
+  if (checks_only) co_return co_await engine_.RecordAhead(application_, std::move(events));
   co_await engine_.Record(application_, std::move(events));
 }
 

@@ -57,7 +57,8 @@ StepContext MakeContext(const std::string& run, const Plan& plan, const Applicat
   context.facts = step.facts;
   if (step.since_ms > 0)
     context.elapsed = std::chrono::milliseconds(std::max<std::int64_t>(0, now_ms - step.since_ms));
-  context.target_served = TargetServed(plan, state);
+  const bool undoing = step.status == StepStatus::kUndoing;
+  context.target_served = undoing && TargetServed(plan, state);
   context.earlier = [earlier = EarlierFacts(plan, state)](std::string_view name, std::string_view workload) {
     const auto fact = earlier.find(NameOf(name, workload));
     return fact == earlier.end() ? Json() : fact->second;

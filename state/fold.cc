@@ -92,6 +92,18 @@ void FoldUndoOutcome(StepState& step, const Event& event) {
   step.before = step.handle = Json();
 }
 
+// Undos that failed are tried again, in their order.
+void FoldRollback(ApplicationState& application) {
+  application.rollback_requested = true;
+  application.activity = Activity::kRollingBack;
+  for (auto& [index, step] : application.steps) {
+    if (step.status != StepStatus::kUndoFailed) continue;
+    step.status = StepStatus::kUndoing;
+    step.undo_attempt = 0;
+    step.retry_at_ms = 0;
+  }
+}
+
 // A person mended the cause: failed steps are looked at again, and attempts count anew.
 void FoldResume(ApplicationState& application) {
   application.stop_requested = false;
@@ -123,8 +135,7 @@ void FoldDecision(ApplicationState& application, const Event& event) {
   const std::string kind = Text(event.payload, "kind");
   application.reason = Text(event.payload, "reason");
   if (kind == "rollback") {
-    application.rollback_requested = true;
-    application.activity = Activity::kRollingBack;
+    FoldRollback(application);
   } else if (kind == "commit") {
     application.commit_requested = true;
   } else if (kind == "stop") {

@@ -215,10 +215,10 @@ struct Timing {
 Timing TimeRun(const Settings& settings) {
   RemoveJournal(settings);
   House house(settings);
-  const Submission submission = MakeSubmission(settings, -1);
+  Submission submission = MakeSubmission(settings, -1);
   const auto begin = Steady::now();
   const double processor = ProcessorSeconds();
-  const auto run = house.engine->Submit(submission);
+  const auto run = house.engine->Submit(std::move(submission));
   if (!run) Die(Describe(run.error()));
   if (const Status ended = house.engine->Run(); !ended) Die(Describe(ended.error()));
   Timing timing;
@@ -380,8 +380,8 @@ void Wait(Settings settings, Steady::time_point begin) {
   House house(settings);
   const double before = ResidentKib();
   {
-    const Submission submission = MakeSubmission(settings, settings.steps / 2);
-    if (const auto run = house.engine->Submit(submission); !run) Die(Describe(run.error()));
+    Submission submission = MakeSubmission(settings, settings.steps / 2);
+    if (const auto run = house.engine->Submit(std::move(submission)); !run) Die(Describe(run.error()));
   }
   const std::jthread reporter([&] { ReportWaiting(settings, begin, before, true); });
   if (const Status ended = house.engine->Run(); !ended) Die(Describe(ended.error()));

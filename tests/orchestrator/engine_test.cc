@@ -260,6 +260,23 @@ TEST(Engine, AFailedUndoThatIsInNobodysWayLeavesTheRestToBeUndoneFirst) {
   ExpectOnSource(run.world->Copy(), "web1", "app");
 }
 
+// The undo that had blocked was passed over, the claim was given back, and then nothing could finish it.
+TEST(Engine, ARollbackAskedForAgainTakesUpTheUndoThatBlocked) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Run().ok());
+  run.fault = [](const CallSpec& call, const Json&) {
+    return call.name == "EnsurePoweredOn" ? Fault{Fault::Kind::kBefore, ErrorKind::kDenied} : Fault{};
+  };
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  ASSERT_EQ(run.Application(kApi).activity, Activity::kRollbackBlocked);
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  EXPECT_EQ(run.Application(kApi).activity, Activity::kRollbackBlocked);
+  run.fault = nullptr;
+  ASSERT_TRUE(run.Decide("rollback", {}).ok());
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+  ExpectOnSource(run.world->Copy(), "web1", "app");
+}
+
 TEST(Engine, ABlockedRollbackSaysWhatIsStillToBeUndone) {
   FakeRun run(1);
   ASSERT_TRUE(run.Run().ok());
