@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "orchestrator/engine.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "orchestrator/engine_parts.h"
@@ -169,6 +171,7 @@ Result<std::string> Engine::Submit(Submission submission) {
   for (Event& event : events) event.actor = submission.actor;
   auto appended = AppendNow(run, std::move(events));
   if (!appended) return appended.error();
+  malloc_trim(0);  // a large wave's texts, three times over
   Schedule(run);
   return id;
 }
@@ -195,6 +198,7 @@ Status Engine::Adopt(const std::string& id, const Site* site) {
     if (Failed(application->state())) ++run.failed;
     run.applications[name] = std::move(application);
   }
+  malloc_trim(0);
   return Ok();
 }
 
@@ -309,14 +313,16 @@ bool Engine::Working(const std::string& id) const {
 
 // Without a plan that can be read, a person is needed.
 Task<void> Engine::LoadPlan(Application_& application) {
-  Result<Plan> plan = PlanOf(application.state());
-  if (plan) {
-    Keep(application, std::move(*plan));
+  const ApplicationState& state = application.state();
+  std::function<Result<Plan>()> read = [&state] { return PlanOf(state); };  // of what no event changes
+  std::optional<Result<Plan>> plan = co_await OnPool(loop_, std::move(read), kForEver);
+  if (plan->ok()) {
+    Keep(application, std::move(**plan));
     co_return;
   }
   Json payload;
   payload["activity"] = std::string(Name(Activity::kNeedsOperator));
-  payload["why"] = Describe(plan.error());
+  payload["why"] = Describe(plan->error());
   std::vector<Event> events;
   events.push_back(Draft(application, EventKind::kHold, std::move(payload)));
   co_await Record(application, std::move(events));
@@ -334,7 +340,6 @@ Task<void> Engine::RecordStop(Application_& application) {
 }
 
 Task<void> Engine::Carry(Application_& application, const Command& command) {
-  if (command.kind != Command::Kind::kRunStep || command.step != application.intended) application.intended = -1;
   std::vector<Event> events;
   Json payload = Json::object();
   switch (command.kind) {

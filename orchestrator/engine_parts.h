@@ -38,7 +38,6 @@ struct Engine::Application_ {
   int appending = 0;      // appends under way: decisions wait, so that they are folded in the journal's order
   // Step calls that were given up and have not come back: no other call for this application meanwhile.
   std::shared_ptr<std::atomic<int>> abandoned = std::make_shared<std::atomic<int>>(0);
-  int intended = -1;      // the check whose intent went with the outcome before it, and that was not called yet
   std::set<int> started;  // steps whose attempt this engine began since the last resume: others are in doubt
 };
 

@@ -30,16 +30,15 @@ Performer::Performer(Engine& engine, Engine::Application_& application, int inde
 
 Task<void> Performer::Perform() {
   Next next = Next::kLeave;
-  const bool in_doubt = state().status == StepStatus::kStarted && planned_.effect;
-  if (application_.intended == index_)
-    next = Next::kGoOn;
-  else if (direction_ == Direction::kBackward)
+  const bool started = state().status == StepStatus::kStarted;
+  if (direction_ == Direction::kBackward)
     next = co_await BeginUndo();
-  else if (in_doubt && !state().assumed_open)
+  else if (started && !planned_.effect)
+    next = Next::kGoOn;  // a check's intent still holds: it went with the outcome before it, or is of another life
+  else if (started && !state().assumed_open)
     next = co_await Settle(std::nullopt);
   else
     next = co_await Begin();
-  application_.intended = -1;
   while (next == Next::kGoOn) next = co_await Advance();
 }
 
@@ -223,17 +222,17 @@ Task<void> Performer::Intend(const Json& before) {
   co_await engine_.Record(application_, std::move(events));
 }
 
-// A check that follows in the phase needs no look before its intent, so that the two may share a commit.
-void Performer::AddNextIntent(std::vector<Event>& events) {
+// A check that follows in the phase needs no look before its intent, so that the two may share a commit. True if so.
+bool Performer::AddNextIntent(std::vector<Event>& events) {
   const int next = index_ + 1;
   const std::vector<PlannedStep>& steps = application_.plan->steps;
-  if (Interrupted() || static_cast<std::size_t>(next) >= steps.size()) return;
+  if (Interrupted() || static_cast<std::size_t>(next) >= steps.size()) return false;
   const PlannedStep& step = steps[static_cast<std::size_t>(next)];
-  if (step.effect || step.phase != planned_.phase) return;
+  if (step.effect || step.phase != planned_.phase) return false;
   Performer follower(engine_, application_, next, Direction::kForward);
-  if (follower.state().status != StepStatus::kPending || follower.state().attempt > 0) return;
+  if (follower.state().status != StepStatus::kPending || follower.state().attempt > 0) return false;
   events.push_back(follower.IntentEvent(Json()));
-  application_.intended = next;
+  return true;
 }
 
 Event Performer::IntentEvent(const Json& before) {
@@ -274,9 +273,8 @@ Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Err
     hold["why"] = "undo of " + Title() + ": " + Describe(*error);
     events.push_back(engine_.Draft(application_, EventKind::kHold, std::move(hold)));
   }
-  if (forward && result == "done") AddNextIntent(events);
-  const bool checks_only = !planned_.effect && application_.intended >= 0;
-  if (checks_only) co_return co_await engine_.RecordAhead(application_, std::move(events));
+  const bool goes_on = forward && result == "done" && AddNextIntent(events);
+  if (goes_on && !planned_.effect) co_return co_await engine_.RecordAhead(application_, std::move(events));
   co_await engine_.Record(application_, std::move(events));
 }
 
@@ -376,7 +374,7 @@ const StepState& Performer::state() const {
 int Performer::Attempt() const {
   if (direction_ == Direction::kBackward) return std::max(1, state().undo_attempt);
   const bool begun = state().status == StepStatus::kStarted;
-  return begun ? state().attempt : state().attempt + 1;
+  return begun ? std::max(1, state().attempt) : state().attempt + 1;
 }
 
 std::int64_t Performer::Now() const {

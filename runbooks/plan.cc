@@ -105,6 +105,7 @@ Result<Plan> PlanFromJson(const Json& json) {
     plan.rollback_window_minutes = json.at("rollback_window_minutes").get<int>();
     plan.runbook_path = json.at("runbook_path").get<std::string>();
     plan.runbook_text = json.at("runbook_text").get<std::string>();
+    plan.steps.reserve(json.at("steps").size());
     for (const Json& step : json.at("steps")) plan.steps.push_back(StepFromJson(step));
     return plan;
   } catch (const Json::exception& e) {
@@ -115,7 +116,9 @@ Result<Plan> PlanFromJson(const Json& json) {
 
 Result<Plan> PlanOf(const ApplicationState& application) {
   const Json created = Json::parse(application.created, nullptr, false);
-  return PlanFromJson(created.is_object() ? created.value("plan", Json()) : Json());
+  const auto plan = created.find("plan");
+  static const Json kNone;
+  return PlanFromJson(plan == created.end() ? kNone : *plan);
 }
 
 // The members of a JSON object are kept sorted, so equal plans have equal texts.

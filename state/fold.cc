@@ -69,7 +69,7 @@ void FoldEnd(StepState& step, const Event& event, const Ends& ends) {
     step.error.reset();
     return;
   }
-  step.error = ErrorFromJson(Member(event.payload, "error"));
+  step.error = std::make_shared<const Error>(ErrorFromJson(Member(event.payload, "error")));
   step.retry_at_ms = Number(event.payload, "retry_at_ms");
   step.status = result == "retry" ? ends.retry : ends.failed;
 }
@@ -104,16 +104,20 @@ void FoldRollback(ApplicationState& application) {
   }
 }
 
-// A person mended the cause: failed steps are looked at again, and attempts count anew.
-void FoldResume(ApplicationState& application) {
+// A person mended the cause: failed steps are looked at again, and attempts and deadlines count anew.
+void FoldResume(ApplicationState& application, const Event& event) {
   application.stop_requested = false;
   for (auto& [index, step] : application.steps) {
     step.attempt = step.undo_attempt = 0;
     step.retry_at_ms = 0;
     if (step.status == StepStatus::kUndoFailed) step.status = StepStatus::kUndoing;
-    if (step.status != StepStatus::kFailed) continue;
-    step.status = step.key.empty() ? StepStatus::kPending : StepStatus::kStarted;
-    step.error.reset();
+    if (step.status == StepStatus::kFailed) {
+      step.status = step.effect ? StepStatus::kStarted : StepStatus::kPending;
+      step.error.reset();
+    }
+    if (step.status != StepStatus::kStarted && step.status != StepStatus::kUndoing) continue;
+    step.deadline_ms += event.at.wall_ms - step.since_ms;
+    step.since_ms = event.at.wall_ms;
   }
   if (application.activity == Activity::kNeedsOperator || application.activity == Activity::kHolding ||
       application.activity == Activity::kRollbackBlocked)
@@ -141,7 +145,7 @@ void FoldDecision(ApplicationState& application, const Event& event) {
   } else if (kind == "stop") {
     application.stop_requested = true;
   } else if (kind == "resume") {
-    FoldResume(application);
+    FoldResume(application, event);
     FoldAssumption(application, event);
   }
 }

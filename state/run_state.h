@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,7 +54,7 @@ struct StepState {
   Json before;              // before-image of the first attempt of this generation
   Json handle;              // latest handle
   Json facts;               // latest facts or outcome
-  std::optional<Error> error;
+  std::shared_ptr<const Error> error;  // of the latest attempt that failed
   std::int64_t first_intent_ms = 0;  // wall time of the generation's first intent
   std::int64_t since_ms = 0;         // wall time from which the deadline and `elapsed` count: a resume counts anew
   std::int64_t ended_ms = 0;         // wall time of the latest outcome

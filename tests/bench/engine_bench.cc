@@ -5,7 +5,7 @@
 //
 //   bench_engine one --steps 2000          one application, beside bare SQLite committing the same rows
 //   bench_engine many --applications 1000  throughput, and the time an application spends between two of its steps
-//   bench_engine wait --applications 10000 every application waits for its tenth step; memory, processor; then SIGKILL
+//   bench_engine wait --applications 10000 every application waits in a step; memory, processor; then SIGKILL
 //   bench_engine resume                    takes up what `wait` left, until all wait again
 // The journal lies in --folder, so name a disk there, not a tmpfs.
 #include <sqlite3.h>
@@ -37,6 +37,7 @@ struct Settings {
   int steps = 20;
   int at_once = 1;
   int threads = 16;
+  int waits_at = 10;
   int rest_s = 65;  // every application is looked at once a minute
   bool effects = false;
   std::string folder = ".";
@@ -361,6 +362,7 @@ void Many(const Settings& settings) {
 void ReportWaiting(const Settings& settings, Steady::time_point begin, double kib_before, bool then_rest) {
   while (waiting < settings.applications) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   Json report{{"applications", settings.applications},
+              {"steps_done", settings.waits_at},
               {"seconds", Since(begin)},
               {"kib_each", (ResidentKib() - kib_before) / settings.applications}};
   if (then_rest) {
@@ -380,7 +382,7 @@ void Wait(Settings settings, Steady::time_point begin) {
   House house(settings);
   const double before = ResidentKib();
   {
-    Submission submission = MakeSubmission(settings, settings.steps / 2);
+    Submission submission = MakeSubmission(settings, settings.waits_at);
     if (const auto run = house.engine->Submit(std::move(submission)); !run) Die(Describe(run.error()));
   }
   const std::jthread reporter([&] { ReportWaiting(settings, begin, before, true); });
@@ -392,9 +394,11 @@ void Resume(Settings settings, Steady::time_point begin) {
   const double before = ResidentKib();
   const std::string run = house.journal->Runs()->back();
   if (const Status adopted = house.engine->Adopt(run, nullptr); !adopted) Die(Describe(adopted.error()));
+  std::fprintf(stderr, "read after %.2f s\n", Since(begin));
   settings.applications = static_cast<int>(house.engine->Find(run)->order.size());
   const Decision decision{"resume", {}, "bench@here", "", "", ""};
   if (const Status decided = house.engine->DecideFor(run, decision); !decided) Die(Describe(decided.error()));
+  std::fprintf(stderr, "decided after %.2f s\n", Since(begin));
   const std::jthread reporter([&] { ReportWaiting(settings, begin, before, false); });
   if (const Status ended = house.engine->Run(); !ended) Die(Describe(ended.error()));
 }
@@ -410,6 +414,7 @@ int main(int argc, char** argv) {
   app.add_option("--steps", settings.steps);
   app.add_option("--at-once", settings.at_once);
   app.add_option("--threads", settings.threads, "of the pool for step calls");
+  app.add_option("--waits-at", settings.waits_at, "steps before the one that waits");
   app.add_option("--rest", settings.rest_s, "seconds over which waiting is measured");
   app.add_option("--folder", settings.folder, "where the journals are written");
   app.add_flag("--effects", settings.effects, "steps that are observed first, as effects are");
