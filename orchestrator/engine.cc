@@ -1,55 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "orchestrator/engine.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 
 #include "orchestrator/engine_parts.h"
 #include "orchestrator/performer.h"
-#include "state/digest.h"
 
 namespace vmferry {
-namespace {
-
-std::string NewRunId(const Clock& clock) {
-  std::string day = FormatWallTime(clock.Now().wall_ms).substr(0, 10);
-  std::erase(day, '-');
-  return "r-" + day + "-" + RandomHex(3);
-}
-
-bool Failed(const ApplicationState& state) {
-  return state.phase == Phase::kAborted || state.phase == Phase::kRolledBack ||
-         state.activity == Activity::kRollbackBlocked || state.activity == Activity::kNeedsOperator;
-}
-
-Json WavePayload(const Submission& submission) {
-  Json names = Json::array();
-  for (const Plan& plan : submission.wave.plans) names.push_back(plan.application.name);
-  return {{"wave", submission.wave.name},
-          {"applications", names},
-          {"applicationsAtOnce", submission.wave.applications_at_once},
-          {"stopAfterFailed", submission.wave.stop_after_failed},
-          {"site", SiteToJson(submission.site)},
-          {"reason", submission.reason},
-          {"vmferry", VMFERRY_VERSION}};
-}
-
-// As text: a wave's plans as JSON values would take fifty times their size.
-std::string PlanPayload(const Plan& plan) {
-  const std::string text = PlanToJson(plan).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return R"({"plan":)" + text + R"(,"planDigest":")" + Sha256Hex(text) + R"("})";
-}
-
-// The runbook's text is the longest part of a plan, and of no use to an engine.
-template <class Application>
-void Keep(Application& application, Plan plan) {
-  plan.runbook_text = std::string();
-  application.plan = std::make_shared<const Plan>(std::move(plan));
-}
-
-}  // namespace
-
 Engine::Engine(Loop& loop, Journal& journal, const Clock& clock, SystemsMaker systems, EngineOptions options)
     : loop_(loop), journal_(journal), clock_(clock), make_systems_(std::move(systems)), options_(options) {}
 
@@ -69,9 +26,9 @@ Event Engine::Draft(const Application_& application, EventKind kind, Json payloa
 void Engine::Publish(Run_& run, const std::vector<Event>& events) {
   for (const Event& event : events) {
     const ApplicationState* state = event.application.empty() ? nullptr : &run.state.applications[event.application];
-    if (state && Failed(*state)) --run.failed;
+    if (state && HasFailed(*state)) --run.failed;
     Fold(run.state, event);
-    if (state && Failed(*state)) ++run.failed;
+    if (state && HasFailed(*state)) ++run.failed;
     for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
   }
 }
@@ -133,118 +90,6 @@ void Engine::Acknowledge(Application_& application, const Result<std::vector<Eve
   run.state.applications[application.name].last_seq = answer->back().seq;
   for (const Event& event : *answer)
     for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
-}
-
-Engine::Run_* Engine::Install(const std::string& id, RunState state, const Site& site) {
-  auto run = std::make_unique<Run_>();
-  run->state = std::move(state);
-  run->site = site;
-  run->systems = make_systems_(site);
-  Run_* installed = run.get();
-  runs_[id] = std::move(run);
-  return installed;
-}
-
-Result<std::string> Engine::Submit(Submission submission) {
-  if (const Status admitted = Admit(journal_, submission.wave.plans); !admitted) return admitted.error();
-  const std::string id = NewRunId(clock_);
-  RunState state;
-  state.run = id;
-  Run_& run = *Install(id, std::move(state), submission.site);
-  run.applications_at_once = submission.wave.applications_at_once;
-  run.stop_after_failed = submission.wave.stop_after_failed;
-  std::vector<Event> events;
-  const Json wave = WavePayload(submission);
-  for (Plan& plan : submission.wave.plans) {
-    auto application = std::make_unique<Application_>(loop_, run, plan.application.name);
-    events.push_back(Draft(*application, EventKind::kRunCreated, Json::object()));
-    events.back().encoded = PlanPayload(plan);
-    Keep(*application, std::move(plan));
-    Await(*application);
-    run.applications[application->name] = std::move(application);
-  }
-  Event first = events.front();
-  first.application.clear();
-  first.encoded.clear();
-  first.payload = wave;
-  events.insert(events.begin(), std::move(first));
-  for (Event& event : events) event.actor = submission.actor;
-  auto appended = AppendNow(run, std::move(events));
-  if (!appended) return appended.error();
-  malloc_trim(0);  // a large wave's texts, three times over
-  Schedule(run);
-  return id;
-}
-
-Status Engine::Adopt(const std::string& id, const Site* site) {
-  if (runs_.contains(id)) {
-    if (site && Working(id))
-      return Error{ErrorKind::kConflict, "engine", "run " + id, "it is at work, with the site it began with",
-                   "leave --site out, or stop the run first"};
-    if (site) runs_.at(id)->systems = make_systems_(*site);
-    return Ok();
-  }
-  Result<RunState> state = journal_.State(id);
-  if (!state) return state.error();
-  if (state->order.empty())
-    return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
-  Result<Site> journaled = SiteFromJson(state->wave.value("site", Json::object()));
-  if (!site && !journaled) return journaled.error();
-  Run_& run = *Install(id, std::move(*state), site ? *site : *journaled);
-  run.applications_at_once = run.state.wave.value("applicationsAtOnce", 1);
-  run.stop_after_failed = run.state.wave.value("stopAfterFailed", 0);
-  for (const std::string& name : run.state.order) {
-    auto application = std::make_unique<Application_>(loop_, run, name);
-    if (Failed(application->state())) ++run.failed;
-    run.applications[name] = std::move(application);
-  }
-  malloc_trim(0);
-  return Ok();
-}
-
-Status Engine::DecideFor(const std::string& id, const Decision& decision) {
-  const auto found = runs_.find(id);
-  if (found == runs_.end())
-    return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
-  Run_& run = *found->second;
-  auto chosen = MayDecide(run.state, decision);
-  if (!chosen) return chosen.error();
-  if (const Status settled = Settled(run, *chosen); !settled) return settled.error();
-  Json payload{{"kind", decision.kind}, {"reason", decision.reason}};
-  if (!decision.assume.empty()) {
-    const Result<int> step = AssumedStep(run.state, *chosen, decision);
-    if (!step) return step.error();
-    payload["assume"] = decision.assume;
-    payload["step"] = *step;
-    payload["name"] = decision.step;
-  }
-  std::vector<Event> events;
-  for (const std::string& name : *chosen) {
-    Event event = Draft(*run.applications.at(name), EventKind::kDecision, payload);
-    event.actor = decision.actor;
-    events.push_back(std::move(event));
-  }
-  auto appended = AppendNow(run, std::move(events));
-  if (!appended) return appended.error();
-  if (decision.kind == "resume") run.stopped_after_failures = false;
-  for (const std::string& name : *chosen) {
-    Application_& application = *run.applications.at(name);
-    if (decision.kind == "resume") application.started.clear();
-    application.wake.Notify();
-    const bool waits_its_turn = application.state().phase == Phase::kPlanned && decision.kind == "resume";
-    waits_its_turn ? Await(application) : Start(application);
-  }
-  Schedule(run);
-  return Ok();
-}
-
-// A decision is judged by a state that has everything in it; what is just being written will be there in a moment.
-Status Engine::Settled(const Run_& run, const std::vector<std::string>& names) const {
-  for (const std::string& name : names)
-    if (run.applications.at(name)->appending > 0)
-      return Error{ErrorKind::kUnavailable, "engine", "application " + name, "it is just writing an event",
-                   "try again in a moment"};
-  return Ok();
 }
 
 void Engine::Await(Application_& application) {
@@ -317,7 +162,7 @@ Task<void> Engine::LoadPlan(Application_& application) {
   std::function<Result<Plan>()> read = [&state] { return PlanOf(state); };  // of what no event changes
   std::optional<Result<Plan>> plan = co_await OnPool(loop_, std::move(read), kForEver);
   if (plan->ok()) {
-    Keep(application, std::move(**plan));
+    application.Keep(std::move(**plan));
     co_return;
   }
   Json payload;

@@ -9,6 +9,12 @@
 
 namespace vmferry {
 
+// For the wave's budget of failures.
+inline bool HasFailed(const ApplicationState& state) {
+  return state.phase == Phase::kAborted || state.phase == Phase::kRolledBack ||
+         state.activity == Activity::kRollbackBlocked || state.activity == Activity::kNeedsOperator;
+}
+
 struct Engine::Run_ {
   RunState state;
   Site site;
@@ -26,6 +32,11 @@ struct Engine::Application_ {
   Application_(Loop& loop, Run_& owner, const std::string& its_name)
       : run(owner), name(its_name), state_(owner.state.applications[its_name]), wake(loop), stored(loop) {}
   const ApplicationState& state() const { return state_; }
+  // The runbook's text is the longest part of a plan, and of no use to an engine.
+  void Keep(Plan its_plan) {
+    its_plan.runbook_text = std::string();
+    plan = std::make_shared<const Plan>(std::move(its_plan));
+  }
 
   Run_& run;
   const std::string name;

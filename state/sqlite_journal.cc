@@ -61,7 +61,9 @@ class Writer {
     wal.Reset();
     // A small WAL is soon overwritten in place, which syncs faster than growing, and a checkpoint of 500 pages keeps
     // the events behind it waiting half as long as one of SQLite's own 1,000 (tests/bench/RESULTS.md).
-    return connection_.Execute("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=500; PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864");
+    return connection_.Execute(
+        "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=500; PRAGMA cache_size=-16384;"
+        "PRAGMA journal_size_limit=67108864");
   }
 
   Status Migrate(std::int64_t version, const Instant& now) {
