@@ -2,8 +2,10 @@
 #include "orchestrator/admission.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "orchestrator/decide.h"
+#include "orchestrator/state_table.h"
 
 namespace vmferry {
 namespace {
@@ -29,14 +31,22 @@ Error Refusal(const RunState& run, const ApplicationState& state) {
   return {ErrorKind::kConflict, "journal", object, "run " + run.run + " has it: " + Where(state), advice};
 }
 
+std::optional<Order> OrderOf(const std::string& kind) {
+  for (const Order order : {Order::kResume, Order::kRollback, Order::kCommit})
+    if (kind == Name(order)) return order;
+  return std::nullopt;
+}
+
+std::string WhyRefused(Answer answer) {
+  return std::string(Describe(answer).substr(std::string_view("refused: ").size()));
+}
+
 // Why the decision makes no sense for the application; empty if it does.
-std::string WhyNot(const ApplicationState& state, const std::string& kind) {
-  if (IsEnding(state.phase)) return "it has ended: " + Where(state);
-  if (kind == "commit" && (state.phase != Phase::kSoak || state.activity != Activity::kWorking))
-    return "only an application that soaks can be committed; it is " + Where(state);
-  if (kind == "commit" && state.commit_requested) return "it is being committed";
-  if (kind == "rollback" && state.activity == Activity::kRollingBack) return "it is rolling back";
-  if (kind != "rollback") return "";
+std::string WhyNot(const ApplicationState& state, Order order) {
+  const Answer answer = AnswerTo(order, state.phase, state.activity);
+  if (IsRefusal(answer)) return WhyRefused(answer) + "; it is " + Where(state);
+  if (order == Order::kCommit && state.commit_requested) return "it is being committed";
+  if (order != Order::kRollback) return "";
   const Result<Plan> plan = PlanOf(state);
   if (!plan) return "its plan cannot be read: " + plan.error().message;
   return PastPointOfNoReturn(*plan, state) ? "it is past the point of no return" : "";
@@ -63,7 +73,8 @@ Status Admit(const JournalReader& journal, const std::vector<Plan>& plans) {
 Result<std::vector<std::string>> MayDecide(const RunState& run, const Decision& decision) {
   const std::string& kind = decision.kind;
   const std::vector<std::string>& names = decision.applications;
-  if (kind != "rollback" && kind != "commit" && kind != "resume")
+  const std::optional<Order> order = OrderOf(kind);
+  if (!order)
     return Error{ErrorKind::kInvalid, "engine", "run " + run.run, "unknown decision " + kind, ""};
   std::vector<std::string> chosen;
   std::string first_why;
@@ -71,7 +82,7 @@ Result<std::vector<std::string>> MayDecide(const RunState& run, const Decision& 
     const auto found = run.applications.find(name);
     if (found == run.applications.end())
       return Error{ErrorKind::kNotFound, "journal", "run " + run.run, "it has no application " + name, ""};
-    const std::string why = WhyNot(found->second, kind);
+    const std::string why = WhyNot(found->second, *order);
     if (why.empty()) {
       chosen.push_back(name);
     } else if (!names.empty() || first_why.empty()) {
