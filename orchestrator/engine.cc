@@ -61,8 +61,9 @@ Task<void> Engine::Record(Application_& application, std::vector<Event> events) 
   RequestStop("the journal failed");
 }
 
-// For what only checks said: it is folded at once and the next check may begin, since neither changes anything outside;
-// the application is at most one commit ahead of its journal. Everything else is in the journal first.
+// For an outcome behind which only looking follows, which changes nothing: a check after a check, or the look before an
+// effect's intent. It is folded at once, and the application is at most one commit ahead of its journal. The intent
+// itself is in the journal before its effect, and so is, by the journal's order, everything before it.
 Task<void> Engine::RecordAhead(Application_& application, std::vector<Event> events) {
   if (journal_error_) co_return;
   for (const Event& event : events) Fold(application.run.state, event);

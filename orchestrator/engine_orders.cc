@@ -55,11 +55,11 @@ Result<std::string> Engine::Submit(Submission submission) {
   run.stop_after_failed = submission.wave.stop_after_failed;
   std::vector<Event> events;
   const Json wave = WavePayload(submission);
-  for (Plan& plan : submission.wave.plans) {
+  for (const Plan& plan : submission.wave.plans) {
     auto application = std::make_unique<Application_>(loop_, run, plan.application.name);
     events.push_back(Draft(*application, EventKind::kRunCreated, Json::object()));
     events.back().encoded = PlanPayload(plan);
-    application->Keep(std::move(plan));
+    application->Keep(plan);  // a copy: the original would leave holes between what stays
     Await(*application);
     run.applications[application->name] = std::move(application);
   }
@@ -69,8 +69,8 @@ Result<std::string> Engine::Submit(Submission submission) {
   first.payload = wave;
   events.insert(events.begin(), std::move(first));
   for (Event& event : events) event.actor = submission.actor;
-  auto appended = AppendNow(run, std::move(events));
-  if (!appended) return appended.error();
+  if (const auto appended = AppendNow(run, std::move(events)); !appended) return appended.error();
+  submission.wave.plans.clear();
   malloc_trim(0);  // the texts of a large wave were there three times over
   Schedule(run);
   return id;

@@ -32,7 +32,7 @@ struct Engine::Application_ {
   Application_(Loop& loop, Run_& owner, const std::string& its_name)
       : run(owner), name(its_name), state_(owner.state.applications[its_name]), wake(loop), stored(loop) {}
   const ApplicationState& state() const { return state_; }
-  // The runbook's text is the longest part of a plan, and of no use to an engine.
+  // Without the runbook's text, its longest part, which is of no use to an engine.
   void Keep(Plan its_plan) {
     its_plan.runbook_text = std::string();
     plan = std::make_shared<const Plan>(std::move(its_plan));

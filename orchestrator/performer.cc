@@ -273,8 +273,10 @@ Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Err
     hold["why"] = "undo of " + Title() + ": " + Describe(*error);
     events.push_back(engine_.Draft(application_, EventKind::kHold, std::move(hold)));
   }
-  const bool goes_on = forward && result == "done" && AddNextIntent(events);
-  if (goes_on && !planned_.effect) co_return co_await engine_.RecordAhead(application_, std::move(events));
+  const bool done = forward && result == "done";
+  const bool check_follows = done && AddNextIntent(events);
+  const bool ahead = done && !(planned_.effect && check_follows);
+  if (ahead) co_return co_await engine_.RecordAhead(application_, std::move(events));
   co_await engine_.Record(application_, std::move(events));
 }
 

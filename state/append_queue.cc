@@ -105,6 +105,7 @@ void AppendQueue::Acknowledge(Group& group, const Status& status) {
       std::vector<Event> events;
       events.reserve(append.events->size());
       for (SealedEvent& sealed : *append.events) events.push_back(std::move(sealed.event));
+      append.events = std::vector<SealedEvent>();  // a large wave's bytes are gone before anybody goes on
       append.done(std::move(events));
     }
   }

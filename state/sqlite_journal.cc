@@ -62,7 +62,7 @@ class Writer {
     // A small WAL is soon overwritten in place, which syncs faster than growing, and a checkpoint of 500 pages keeps
     // the events behind it waiting half as long as one of SQLite's own 1,000 (tests/bench/RESULTS.md).
     return connection_.Execute(
-        "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=500; PRAGMA cache_size=-16384;"
+        "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=500; PRAGMA cache_size=-8192;"
         "PRAGMA journal_size_limit=67108864");
   }
 

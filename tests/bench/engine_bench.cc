@@ -8,17 +8,21 @@
 //   bench_engine wait --applications 10000 every application waits in a step; memory, processor; then SIGKILL
 //   bench_engine resume                    takes up what `wait` left, until all wait again
 // The journal lies in --folder, so name a disk there, not a tmpfs.
+#include <spawn.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -95,10 +99,25 @@ class Overhead {
 };
 
 Overhead* overhead = nullptr;
+std::string program;
 std::atomic<int> waiting{0};
 
 int NumberOf(const StepContext& context) {
   return std::atoi(context.application->name.c_str() + std::string("application-").size());
+}
+
+// Runs the program and waits for its end, as a step that asks a program would.
+Status RunProgram() {
+  std::string path = program;
+  char* const arguments[] = {path.data(), nullptr};
+  pid_t child = 0;
+  int status = 0;
+  const int failed = posix_spawn(&child, path.c_str(), nullptr, nullptr, arguments, environ);
+  if (failed != 0) return Error{ErrorKind::kNotFound, "here", path, std::strerror(failed), ""};
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Ok();
+  return Error{ErrorKind::kInvalid, "here", path, "did not succeed", ""};
 }
 
 class Noop : public Step {
@@ -115,6 +134,8 @@ class Noop : public Step {
   }
   Result<Progress> Apply(const StepContext& context) const override {
     if (overhead) overhead->Begins(NumberOf(context));
+    if (!program.empty())
+      if (const Status ran = RunProgram(); !ran) return ran.error();
     if (overhead) overhead->Ends(NumberOf(context));
     return Progress::Done(Json());
   }
@@ -417,6 +438,7 @@ int main(int argc, char** argv) {
   app.add_option("--waits-at", settings.waits_at, "steps before the one that waits");
   app.add_option("--rest", settings.rest_s, "seconds over which waiting is measured");
   app.add_option("--folder", settings.folder, "where the journals are written");
+  app.add_option("--program", vmferry::program, "what each step runs");
   app.add_flag("--effects", settings.effects, "steps that are observed first, as effects are");
   app.fallthrough();
   app.require_subcommand(1);

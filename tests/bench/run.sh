@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Measures the engine and writes tests/bench/RESULTS.md: ratios of what ran side by side in one run, never against a
+# clock of yesterday. Takes some five minutes; the machine should have nothing else to do.
+#   tests/bench/run.sh [FOLDER]     journals are written to FOLDER (a disk, not a tmpfs; standard: a new one in /var/tmp)
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")/../.."
+command -v ansible-playbook >/dev/null || { echo "run.sh: needs ansible-playbook (package ansible-core)" >&2; exit 1; }
+folder=${1:-$(mktemp -d /var/tmp/vmferry-bench.XXXXXX)}
+[[ $# -gt 0 ]] || trap 'rm -rf "$folder"' EXIT
+
+cmake --preset release >/dev/null
+cmake --build --preset release --target bench_engine bench_journal >/dev/null
+bench() { build/release/tests/bench_engine "$@" --folder "$folder"; }
+# killed COMMAND...: one that ends itself by SIGKILL, as its users' process may.
+killed() { { bench "$@" 2>/dev/null || true; } 2>/dev/null; }
+
+echo "the journal" >&2
+TMPDIR=$folder build/release/tests/bench_journal --benchmark_format=json >"$folder/journal.json" 2>/dev/null
+echo "one application" >&2
+one=$(bench one --steps 500)
+one_effects=$(bench one --steps 500 --effects)
+echo "1,000 applications" >&2
+for i in 1 2 3 4 5; do bench many --applications 1000 --at-once 64; done >"$folder/many.jsonl"
+for i in 1 2 3; do bench many --applications 1000 --at-once 64 --effects; done >"$folder/effects.jsonl"
+echo "10,000 applications that wait" >&2
+waiting=$(killed wait --applications 10000 --waits-at 1)
+resumed=$(killed resume)
+waiting_ten=$(killed wait --applications 10000 --waits-at 10 --rest 1)
+resumed_ten=$(killed resume)
+
+echo "ansible-playbook" >&2
+tasks=100
+{
+  printf -- '- hosts: localhost\n  gather_facts: false\n  tasks:\n'
+  for ((i = 0; i < tasks; ++i)); do printf '    - command: /bin/true\n'; done
+} >"$folder/playbook.yaml"
+seconds() { local from=$EPOCHREALTIME; "$@" >/dev/null 2>&1; awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN {print b - a}'; }
+ansible=$(seconds ansible-playbook -i localhost, -c local "$folder/playbook.yaml")
+spawning=$(bench many --applications 1 --steps $tasks --program /bin/true)
+doing_nothing=$(bench many --applications 1 --steps $tasks)
+
+echo "growth" >&2
+for applications in 100 1000 10000 100000; do bench many --applications $applications --steps 4 --at-once 64; done \
+  >"$folder/growth.jsonl"
+
+python3 tests/bench/table.py "$folder" "$one" "$one_effects" "$waiting" "$resumed" "$waiting_ten" "$resumed_ten" \
+  "$tasks" "$ansible" "$spawning" "$doing_nothing" >tests/bench/RESULTS.md
+cat tests/bench/RESULTS.md
