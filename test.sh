@@ -54,13 +54,13 @@ lab=$!
 headline "address and undefined-behaviour sanitizers"
 cmake --preset asan >/dev/null
 nice cmake --build --preset asan
-whole_programs asan orchestrator runbooks steps plugins contracts state
+whole_programs asan matrices orchestrator runbooks steps plugins contracts state
 tests/lab/embedded.sh "$PWD/build/asan/vmferry"
 
 headline "thread sanitizer over the engine and the journal"
 cmake --preset tsan >/dev/null
-nice cmake --build --preset tsan --target test_orchestrator test_state
-whole_programs tsan orchestrator state
+nice cmake --build --preset tsan --target test_orchestrator test_matrices test_state
+whole_programs tsan matrices orchestrator state
 
 headline "fuzzers, for a short while"
 nice tests/fuzz/smoke.sh

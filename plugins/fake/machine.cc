@@ -20,7 +20,8 @@ Answer Serve(const WorldData& world, const Result<GuestOnDisk>& guest, const std
   if (path == "/records") {
     for (const std::string& record : guest->records) answer.body += record + "\n";
   } else {
-    answer.body = std::string("answered by ") + (on_target ? "QEMU" : "VMware") + " (" + guest->name + ")";
+    answer.body = std::string("answered by ") + (on_target ? "QEMU" : "VMware") + " (" + guest->name +
+                  R"() {"status":"ok"})";
   }
   return answer;
 }

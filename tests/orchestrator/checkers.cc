@@ -55,16 +55,17 @@ std::string Words(const Fact& fact) {
   return fact.effect + " " + fact.object;
 }
 
-void NeverTwo(const std::vector<Fact>& history, Faults& faults) {
-  bool source = true;
-  bool target = false;
+void NeverTwo(const std::vector<Fact>& history, std::size_t machines, Faults& faults) {
+  std::set<std::string> sources_off;
+  std::set<std::string> targets_on;
   for (const Fact& fact : history) {
     const bool on_network = fact.detail.value("on_network", true);
-    if (fact.effect == "source-on") source = on_network;
-    if (fact.effect == "source-off") source = false;
-    if (fact.effect == "target-on") target = on_network;
-    if (fact.effect == "target-off") target = false;
-    if (source && target) faults.push_back("source and target both run after " + Words(fact));
+    if (fact.effect == "source-off" || (fact.effect == "source-on" && !on_network)) sources_off.insert(fact.object);
+    if (fact.effect == "source-on" && on_network) sources_off.erase(fact.object);
+    if (fact.effect == "target-on" && on_network) targets_on.insert(fact.object);
+    if (fact.effect == "target-off" || (fact.effect == "target-on" && !on_network)) targets_on.erase(fact.object);
+    if (sources_off.size() < machines && !targets_on.empty())
+      faults.push_back("source and target both run after " + Words(fact));
   }
 }
 
@@ -90,8 +91,8 @@ void NothingTwice(const std::vector<Fact>& history, Faults& faults) {
     if (once.contains(fact.effect) && ++times[Words(fact)] > 1) faults.push_back("done twice: " + Words(fact));
 }
 
-void CheckHistory(const std::vector<Fact>& history, Faults& faults) {
-  NeverTwo(history, faults);
+void CheckHistory(const std::vector<Fact>& history, std::size_t machines, Faults& faults) {
+  NeverTwo(history, machines, faults);
   TrafficRule(history, faults);
   FinishedCopiesAreKept(history, faults);
   NothingTwice(history, faults);
@@ -130,18 +131,26 @@ void SourceIsKept(const WorldData& before, const WorldData& now, Faults& faults)
 }
 
 std::string Picture(const WorldData& world) {
-  const FakeVm& vm = world.vms.front();
-  std::string text = "VM " + vm.facts.power + (vm.facts.claim.empty() ? ", free" : ", claimed");
-  for (const NicFacts& nic : vm.facts.nics) text += nic.start_connected ? ", connects" : ", fenced";
-  for (const FakeDomain& domain : world.domains) text += "; domain " + domain.state;
+  std::string text;
+  for (const FakeVm& vm : world.vms) {
+    text += "VM " + vm.facts.power + (vm.facts.claim.empty() ? ", free" : ", claimed");
+    for (const NicFacts& nic : vm.facts.nics) text += nic.start_connected ? ", connects; " : ", fenced; ";
+  }
+  for (const FakeDomain& domain : world.domains) text += "domain " + domain.state + "; ";
   for (const FakeServer& server : world.load_balancers.front().servers)
-    text += "; " + server.name + " " + server.instances.begin()->second.state;
+    text += (server.vm.empty() ? "target " : "source ") + server.instances.begin()->second.state + "; ";
   return text;
 }
 
-std::string PictureAt(Phase phase) {
-  if (phase == Phase::kRolledBack || phase == Phase::kAborted) return kOnSource;
-  return phase == Phase::kCommitted ? kCommitted : kOnTarget;
+std::string PictureAt(Phase phase, std::size_t machines) {
+  const bool went = phase != Phase::kRolledBack && phase != Phase::kAborted;
+  const std::string vm = !went                          ? "VM on, free, connects; "
+                         : phase == Phase::kCommitted ? "VM off, free, fenced; "
+                                                        : "VM off, claimed, fenced; ";
+  std::string text;
+  for (std::size_t i = 0; i < machines; ++i) text += vm;
+  for (std::size_t i = 0; went && i < machines; ++i) text += "domain running; ";
+  return text + (went ? "source maint; target ready; " : "source ready; target maint; ");
 }
 
 }  // namespace vmferry

@@ -17,15 +17,15 @@ using Faults = std::vector<std::string>;
 // "source-off /DC0/vm/web1".
 std::string Words(const Fact& fact);
 
-// Source and target never run together on the network, in any order of events.
-void NeverTwo(const std::vector<Fact>& history, Faults& faults);
+// No source of an application of `machines` machines runs on the network together with one of its targets.
+void NeverTwo(const std::vector<Fact>& history, std::size_t machines, Faults& faults);
 // A server becomes ready only while its machine runs.
 void TrafficRule(const std::vector<Fact>& history, Faults& faults);
 void FinishedCopiesAreKept(const std::vector<Fact>& history, Faults& faults);
 // What one run does at most once, forward or back.
 void NothingTwice(const std::vector<Fact>& history, Faults& faults);
-// The four above.
-void CheckHistory(const std::vector<Fact>& history, Faults& faults);
+// The four above, for one application.
+void CheckHistory(const std::vector<Fact>& history, std::size_t machines, Faults& faults);
 
 // Nothing happens in the world but between the intent (or undo's intent) of some effect and its outcome `done`, by the
 // clock that both wrote down. An attempt that failed leaves it open: what it began may still end by itself.
@@ -35,13 +35,9 @@ void NothingFoundIsUndone(const std::vector<Event>& events, Faults& faults);
 // Every VM there was at the beginning is still there, with the same disks and the same bytes on them.
 void SourceIsKept(const WorldData& before, const WorldData& now, Faults& faults);
 
-// Where the (first) machine runs, its fence, and the servers of its load balancer.
+// Where the machines of an application run, their fences, and the servers of its load balancer.
 std::string Picture(const WorldData& world);
-// What Picture says of one application that went back (or never went), of one that went, and of one that stays there.
-inline constexpr const char* kOnSource = "VM on, free, connects; vmware ready; kvm maint";
-inline constexpr const char* kOnTarget = "VM off, claimed, fenced; domain running; vmware maint; kvm ready";
-inline constexpr const char* kCommitted = "VM off, free, fenced; domain running; vmware maint; kvm ready";
-// The picture of an application that rests in `phase`.
-std::string PictureAt(Phase phase);
+// What Picture says of an application that rests in `phase`.
+std::string PictureAt(Phase phase, std::size_t machines = 1);
 
 }  // namespace vmferry

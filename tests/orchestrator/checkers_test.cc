@@ -71,6 +71,17 @@ TEST(Checkers, TheSourceKeepsItsDisksAndTheirBytes) {
   EXPECT_EQ(faults.size(), 3U);
 }
 
+TEST(Checkers, ATargetMayRunOnlyOnceAllSourcesAreOff) {
+  std::vector<Fact> history{{1, 0, "", "source-off", "web1"}, {2, 0, "", "target-on", "web1"}};
+  Faults faults;
+  NeverTwo(history, 2, faults);
+  EXPECT_EQ(faults.size(), 1U);
+  history.insert(history.begin(), Fact{0, 0, "", "source-off", "db1"});
+  faults.clear();
+  NeverTwo(history, 2, faults);
+  EXPECT_TRUE(faults.empty());
+}
+
 TEST(Checkers, TheOrderOfEffectsIsJudged) {
   const std::vector<Fact> history{{1, 0, "", "target-on", "web1", {{"on_network", true}}},
                                   {2, 0, "", "target-on", "web1", {{"on_network", true}}},
@@ -78,7 +89,7 @@ TEST(Checkers, TheOrderOfEffectsIsJudged) {
                                   {4, 0, "", "volume-sealed", "vmferry/web1"},
                                   {5, 0, "", "volume-removed", "vmferry/web1"}};
   Faults faults;
-  CheckHistory(history, faults);
+  CheckHistory(history, 1, faults);
   EXPECT_EQ(faults.size(), 8U) << "both run at each of the five, twice on, traffic to nothing, a copy removed";
 }
 

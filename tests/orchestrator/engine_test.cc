@@ -236,6 +236,21 @@ std::int64_t Claims(const FakeRun& run) {
   return std::count_if(history.begin(), history.end(), [](const Fact& fact) { return fact.effect == "claimed"; });
 }
 
+TEST(Engine, EveryExampleRunbookGoesThereAndBackAndStays) {
+  for (const Example example : kExamples) {
+    FakeRun run(example);
+    ASSERT_TRUE(run.Run().ok());
+    const std::string name = run.State().order.front();
+    EXPECT_EQ(run.Application(name).phase, Phase::kSoak) << run.Application(name).reason;
+    EXPECT_EQ(run.Picture(), PictureAt(Phase::kSoak, run.machines()));
+    ASSERT_TRUE(run.Decide("rollback", {}).ok());
+    EXPECT_EQ(run.Picture(), PictureAt(Phase::kRolledBack, run.machines()));
+    ASSERT_TRUE(run.Run().ok());
+    ASSERT_TRUE(run.Decide("commit", {}).ok());
+    EXPECT_EQ(run.Picture(), PictureAt(Phase::kCommitted, run.machines()));
+  }
+}
+
 TEST(Engine, AFailedUndoThatIsInNobodysWayLeavesTheRestToBeUndoneFirst) {
   const TickingClock clock;
   FakeRun run(1);

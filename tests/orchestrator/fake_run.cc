@@ -104,6 +104,71 @@ WorldData SmallWorld(int applications) {
   return std::move(WorldFromJson(world)).value();
 }
 
+struct ExampleWords {
+  const char* application;
+  const char* file;    // below runbooks/examples
+  const char* target;  // the server's name, and the platform's
+  std::vector<std::pair<const char*, const char*>> machines;  // VM and domain
+};
+
+const ExampleWords& WordsOf(Example example) {
+  static const std::array<ExampleWords, 3> words{
+      ExampleWords{"customer-analytics-api", "embedded/customer-analytics-api.yaml", "kvm", {{"web1", "web1"}}},
+      ExampleWords{"customer-analytics-api",
+                   "customer-analytics-api.yaml",
+                   "pextra",
+                   {{"api-1", "analytics-api"}, {"db-1", "analytics-db"}}},
+      ExampleWords{"partner-portal", "partner-portal.yaml", "pextra", {{"portal-1", "portal"}}}};
+  return words.at(static_cast<std::size_t>(example));
+}
+
+std::string ExampleSite(const ExampleWords& words) {
+  std::string text = SiteText(0);
+  text.replace(text.find("kvm: {plugin: fake}"), 19,
+               std::string(words.target) + ": {plugin: fake, aliases: [pextra-cloud]}");
+  text += std::string("    ") + words.application + ":\n      workloads:\n";
+  for (const auto& [vm, domain] : words.machines)
+    text += std::string("        - {name: ") + domain + ", vm: " + vm + ", domain: " + domain + "}\n";
+  const std::string target = words.target;
+  return text + "      loadBalancer: front\n      pool: app\n      sourceServer: vmware\n      targetServer: " + target +
+         "\n      sourceHealthUrl: http://vmware.example/healthz\n      url: http://" + target + ".example/healthz\n";
+}
+
+WorldData ExampleWorldOf(const ExampleWords& words) {
+  Json world = ExampleWorldJson(1);
+  world["bytes_per_second"] = 0;
+  world["vms"] = Json::array();
+  for (const auto& [vm, domain] : words.machines)
+    world["vms"].push_back({{"name", vm}, {"disks_mib", {2, 2}}, {"records", {"a record"}}});
+  const auto& [vm, domain] = words.machines.front();
+  Json& servers = world["load_balancers"][0]["servers"];
+  servers[0]["vm"] = vm;
+  servers[1]["domain"] = domain;
+  servers[1]["name"] = words.target;
+  world["endpoints"] = {{"vmware.example", {{"vm", vm}}},
+                        {std::string(words.target) + ".example", {{"domain", domain}}}};
+  return std::move(WorldFromJson(world)).value();
+}
+
+Checked CheckExampleAnew(Example example) {
+  namespace fs = std::filesystem;
+  std::string pattern = (fs::temp_directory_path() / "vmferry-test.XXXXXX").string();
+  const fs::path folder = mkdtemp(pattern.data());
+  std::ofstream(folder / "site.yaml") << ExampleSite(WordsOf(example));
+  const fs::path runbook = fs::path(VMFERRY_SOURCE_DIR) / "runbooks/examples" / WordsOf(example).file;
+  Checked checked = CheckWave(runbook.string(), (folder / "site.yaml").string());
+  for (const Diagnostic& diagnostic : checked.diagnostics) ADD_FAILURE() << Render(diagnostic, false);
+  fs::remove_all(folder);
+  return checked;
+}
+
+const Checked& CheckExample(Example example) {
+  static std::map<Example, Checked> all;
+  const auto found = all.find(example);
+  if (found != all.end()) return found->second;
+  return all.emplace(example, CheckExampleAnew(example)).first->second;
+}
+
 // Checked once for each kind of wave.
 const Checked& CheckDocuments(int applications, int at_once, int stop_after_failed) {
   static std::map<std::array<int, 3>, Checked> all;
@@ -159,6 +224,19 @@ class Listener final : public Watcher {
 FakeRun::FakeRun(int applications, int at_once, int stop_after_failed)
     : world(std::make_shared<World>(SmallWorld(applications))) {
   const Checked& checked = CheckDocuments(applications, at_once, stop_after_failed);
+  submission.wave = checked.wave.value();
+  submission.site = checked.site.value();
+  submission.actor = "tester";
+  options.longest_wait = std::chrono::milliseconds(1);
+}
+
+std::string NameOf(Example example) {
+  constexpr std::array<const char*, 3> kExampleNames{"Embedded", "TwoMachines", "PartnerPortal"};
+  return kExampleNames.at(static_cast<std::size_t>(example));
+}
+
+FakeRun::FakeRun(Example example) : world(std::make_shared<World>(ExampleWorldOf(WordsOf(example)))) {
+  const Checked& checked = CheckExample(example);
   submission.wave = checked.wave.value();
   submission.site = checked.site.value();
   submission.actor = "tester";

@@ -4,6 +4,7 @@
 // its journal; Restart makes a new engine on them, as a new process would.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -31,9 +32,15 @@ class TickingClock final : public Clock {
   mutable std::atomic<std::int64_t> now_ms_{0};
 };
 
+// A runbook of runbooks/examples, on a world made for it.
+enum class Example { kEmbedded, kTwoMachines, kPartnerPortal };
+std::string NameOf(Example example);  // "TwoMachines"
+inline constexpr std::array kExamples{Example::kEmbedded, Example::kTwoMachines, Example::kPartnerPortal};
+
 class FakeRun {
  public:
   explicit FakeRun(int applications, int at_once = 1, int stop_after_failed = 0);
+  explicit FakeRun(Example example);
 
   // Decides the fate of a plugin call before it is made (plugins/filters.h).
   FaultPicker fault;
@@ -55,6 +62,7 @@ class FakeRun {
   RunState State() const;
   const ApplicationState& Application(const std::string& name);
   std::vector<Event> Events() const;
+  std::size_t machines() const { return world->Copy().vms.size(); }
   std::string Picture() const { return vmferry::Picture(world->Copy()); }
 
   std::shared_ptr<World> world;

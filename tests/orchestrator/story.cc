@@ -2,7 +2,7 @@
 #include "tests/orchestrator/story.h"
 
 namespace vmferry {
-Story::Story(FakeRun& run) : run_(run) {
+Story::Story(FakeRun& run) : run_(run), before_(run.world->Copy()) {
   run.on_event = [this](const Event& event, Engine&) { OnEvent(event); };
 }
 
@@ -26,7 +26,8 @@ std::vector<std::string> Story::Faults() {
   const std::vector<Fact> history = run_.world->Copy().history;
   CheckEffects(history);
   std::vector<std::string> faults = faults_;
-  CheckHistory(history, faults);
+  CheckHistory(history, run_.machines(), faults);
+  SourceIsKept(before_, run_.world->Copy(), faults);
   NothingFoundIsUndone(run_.Events(), faults);
   return faults;
 }

@@ -16,7 +16,7 @@ namespace vmferry {
 // A matrix walks every point in the release build, and some of them under a sanitizer, where each takes ten times
 // longer.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr int kStride = 13;
+inline constexpr int kStride = 37;
 #else
 inline constexpr int kStride = 1;
 #endif
@@ -36,6 +36,7 @@ class Story {
   void CheckEffects(const std::vector<Fact>& history);
 
   FakeRun& run_;
+  const WorldData before_;
   std::set<int> open_;    // steps whose intent (or undo's intent) has no outcome
   std::size_t seen_ = 0;  // facts of the history that were accounted for
   std::vector<std::string> faults_;

@@ -377,7 +377,7 @@ class History {
 
   void CheckEnd() {
     const WorldData world = LoadWorld(folder_);
-    CheckHistory(world.history, faults_);
+    CheckHistory(world.history, world.vms.size(), faults_);
     IntentFirst(world.history, events_, faults_);
     NothingFoundIsUndone(events_, faults_);
     if (!faults_.empty()) return;

@@ -20,8 +20,6 @@
 namespace vmferry {
 namespace {
 
-constexpr const char* kApi = "customer-analytics-api";
-
 // Time passes whenever somebody looks, and jumps when told.
 class JumpingClock final : public Clock {
  public:
@@ -60,6 +58,12 @@ Fault AnyFault(Dice& dice) {
   }
 }
 
+// The runbook with two machines takes twice as long.
+Example AnyExample(Dice& dice) {
+  if (dice.OneIn(5)) return Example::kTwoMachines;
+  return dice.OneIn(2) ? Example::kEmbedded : Example::kPartnerPortal;
+}
+
 // Faults at one call in `rate` (0: none). Calls come from several threads in any order, so that what happens to one
 // depends on its name and how many of that name there were, not on the others.
 class Weather {
@@ -82,7 +86,9 @@ class Weather {
 
 class History {
  public:
-  History(std::uint64_t seed, bool timeline) : dice_(seed), run_(1), story_(run_), timeline_(timeline) {
+  History(std::uint64_t seed, bool timeline)
+      : dice_(seed), run_(AnyExample(dice_)), name_(run_.submission.wave.plans.front().application.name), story_(run_),
+        timeline_(timeline) {
     run_.UseClock(clock_);
     DropChecks();
   }
@@ -93,12 +99,12 @@ class History {
     for (int life = 0; life < lives; ++life) Live();
     Mend();
     if (timeline_) Print();
-    ++endings[std::string(Name(run_.Application(kApi).phase))];
+    ++endings[std::string(Name(run_.Application(name_).phase))];
     return Faults();
   }
 
  private:
-  // A random plan: checks are left out, effects are not, since a plan without them is no migration.
+  // A random plan of an example: checks are left out, effects are not, since a plan without them is no migration.
   void DropChecks() {
     std::vector<PlannedStep>& steps = run_.submission.wave.plans.front().steps;
     std::erase_if(steps, [this](const PlannedStep& step) { return !step.effect && dice_.OneIn(5); });
@@ -136,13 +142,13 @@ class History {
   std::vector<std::string> Faults() {
     std::vector<std::string> faults = story_.Faults();
     if (!run_.journal.Verify("").ok()) faults.emplace_back("the journal does not verify");
-    const ApplicationState& state = run_.Application(kApi);
+    const ApplicationState& state = run_.Application(name_);
     const bool rests = IsEnding(state.phase) || (state.phase == Phase::kSoak && state.activity == Activity::kWorking);
     if (!rests)
       faults.push_back("it does not end although all works again: " + std::string(Name(state.phase)) + ", " +
                        std::string(Name(state.activity)) + ": " + state.reason);
     const std::string picture = run_.Picture();
-    if (rests && picture != PictureAt(state.phase))
+    if (rests && picture != PictureAt(state.phase, run_.machines()))
       faults.push_back(std::string(Name(state.phase)) + ", but the world is: " + picture);
     return faults;
   }
@@ -159,6 +165,7 @@ class History {
   Dice dice_;
   JumpingClock clock_;
   FakeRun run_;
+  const std::string name_;  // of the application
   Story story_;
   const bool timeline_;
 };

@@ -44,7 +44,7 @@ TEST_F(FakeMigration, EveryAcknowledgedRecordIsOnTheTarget) {
   PowerOffSource();
   CopyBoth();
   StartOnTarget();
-  EXPECT_EQ(test_.Probe("http://web1.kvm.example/healthz").body, "answered by QEMU (web1)");
+  EXPECT_EQ(test_.Probe("http://web1.kvm.example/healthz").body, R"(answered by QEMU (web1) {"status":"ok"})");
   EXPECT_EQ(test_.Records("web1"), before);
   EXPECT_NE(test_.Probe("fake://domain/web1/records").body.find("the last record"), std::string::npos);
 }
@@ -151,14 +151,14 @@ TEST_F(FakeMigration, FencedSourceThatIsPoweredOnIsNotOnTheNetwork) {
 
 TEST_F(FakeMigration, LoadBalancerFollowsItsStatesAndTheMachines) {
   const std::string url = "http://customer-analytics-api.example/whoami";
-  EXPECT_EQ(test_.Probe(url).body, "answered by VMware (web1)");
+  EXPECT_EQ(test_.Probe(url).body, R"(answered by VMware (web1) {"status":"ok"})");
   PowerOffSource();
   EXPECT_EQ(test_.Probe(url).status, 503);
   CopyBoth();
   StartOnTarget();
   EXPECT_EQ(test_.Probe(url).status, 503) << "kvm is in maintenance";
   ASSERT_TRUE(test_.Ask(load_balancer::kSetServer, SetServerRequest{"app", "kvm", "ready", -1}).ok());
-  EXPECT_EQ(test_.Probe(url).body, "answered by QEMU (web1)");
+  EXPECT_EQ(test_.Probe(url).body, R"(answered by QEMU (web1) {"status":"ok"})");
 }
 
 TEST_F(FakeMigration, SickOnTheTargetAnswers503ThereOnly) {

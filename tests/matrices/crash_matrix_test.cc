@@ -9,7 +9,9 @@ namespace vmferry {
 namespace {
 
 using Fault = MemoryJournal::Fault;
-constexpr const char* kApi = "customer-analytics-api";
+std::string Only(const FakeRun& run) {
+  return run.State().order.front();
+}
 
 // A new process takes up the run, and dies at its append `again` if that is not 0.
 void Recover(FakeRun& run, std::int64_t again, Fault fault) {
@@ -19,54 +21,61 @@ void Recover(FakeRun& run, std::int64_t again, Fault fault) {
   static_cast<void>(run.Decide("resume", {}));
 }
 
-class CrashMatrix : public testing::TestWithParam<Fault> {};
+class CrashMatrix : public testing::TestWithParam<std::tuple<Fault, Example>> {
+ protected:
+  const Fault fault_ = std::get<0>(GetParam());
+  const Example example_ = std::get<1>(GetParam());
+};
 
 TEST_P(CrashMatrix, ARunResumesToTheSameEndAlsoWhenRecoveryCrashes) {
-  FakeRun whole(1);
+  FakeRun whole(example_);
   ASSERT_TRUE(whole.Run());
   for (std::int64_t at = 2; at <= whole.journal.appends(); at += kStride)
     for (const std::int64_t again : {0, 1, 2, 3}) {
       SCOPED_TRACE("crash at append " + std::to_string(at) + ", and at append " + std::to_string(again) + " after it");
-      FakeRun run(1);
+      FakeRun run(example_);
       Story story(run);
-      run.journal.FailAt(at, GetParam());
+      run.journal.FailAt(at, fault_);
       EXPECT_FALSE(run.Run());
-      Recover(run, again, GetParam());
-      if (again > 0) Recover(run, 0, GetParam());
-      EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+      Recover(run, again, fault_);
+      if (again > 0) Recover(run, 0, fault_);
+      EXPECT_EQ(run.Application(Only(run)).phase, Phase::kSoak) << run.Application(Only(run)).reason;
       EXPECT_EQ(story.Faults(), std::vector<std::string>());
       if (HasFailure()) return;
     }
 }
 
 TEST_P(CrashMatrix, ARollbackResumesToItsEnd) {
-  FakeRun whole(1);
+  FakeRun whole(example_);
   ASSERT_TRUE(whole.Run());
   const std::int64_t before = whole.journal.appends();
   ASSERT_TRUE(whole.Decide("rollback", {}));
   for (std::int64_t at = before + 1; at <= whole.journal.appends(); at += kStride)
     for (const std::int64_t again : {0, 1, 2, 3}) {
       SCOPED_TRACE("crash at append " + std::to_string(at) + ", and at append " + std::to_string(again) + " after it");
-      FakeRun run(1);
+      FakeRun run(example_);
       Story story(run);
       ASSERT_TRUE(run.Run());
-      run.journal.FailAt(at, GetParam());
+      run.journal.FailAt(at, fault_);
       EXPECT_FALSE(run.Decide("rollback", {}));
-      Recover(run, again, GetParam());
-      if (again > 0) Recover(run, 0, GetParam());
+      Recover(run, again, fault_);
+      if (again > 0) Recover(run, 0, fault_);
       // The crash came before the decision was written down: it is asked for again.
-      if (run.Application(kApi).phase == Phase::kSoak) {
+      if (run.Application(Only(run)).phase == Phase::kSoak) {
         EXPECT_TRUE(run.Decide("rollback", {}));
       }
-      EXPECT_EQ(run.Application(kApi).phase, Phase::kRolledBack) << run.Application(kApi).reason;
+      EXPECT_EQ(run.Application(Only(run)).phase, Phase::kRolledBack) << run.Application(Only(run)).reason;
       EXPECT_EQ(story.Faults(), std::vector<std::string>());
       if (HasFailure()) return;
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Appends, CrashMatrix, testing::Values(Fault::kBeforeStoring, Fault::kAfterStoring),
+INSTANTIATE_TEST_SUITE_P(Appends, CrashMatrix,
+                         testing::Combine(testing::Values(Fault::kBeforeStoring, Fault::kAfterStoring),
+                                          testing::ValuesIn(kExamples)),
                          [](const auto& test) {
-                           return test.param == Fault::kBeforeStoring ? "BeforeStoring" : "AfterStoring";
+                           const bool before = std::get<0>(test.param) == Fault::kBeforeStoring;
+                           return std::string(before ? "BeforeStoring" : "AfterStoring") + NameOf(std::get<1>(test.param));
                          });
 
 }  // namespace

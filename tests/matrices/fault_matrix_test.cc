@@ -25,6 +25,7 @@ struct Case {
   Kind kind;
   bool for_ever;
   bool rollback;  // the faults begin with the rollback from soak, not with the run
+  Example example;
 };
 
 constexpr int kEvery = kStride;  // calls; a run makes some 250 of them, most of them looks
@@ -61,12 +62,8 @@ bool Touched(const FakeRun& run) {
 }
 
 void ExpectGoodEnd(FakeRun& run, const ApplicationState& state) {
-  const std::string picture = run.Picture();
-  if (state.phase == Phase::kSoak) {
-    EXPECT_EQ(picture, kOnTarget);
-  }
-  if (state.phase == Phase::kRolledBack) {
-    EXPECT_EQ(picture, kOnSource);
+  if (state.phase == Phase::kSoak || state.phase == Phase::kRolledBack) {
+    EXPECT_EQ(run.Picture(), PictureAt(state.phase, run.machines()));
   }
   if (state.phase == Phase::kAborted) {
     EXPECT_FALSE(Touched(run)) << "aborted means that nothing was touched";
@@ -77,23 +74,23 @@ void ExpectGoodEnd(FakeRun& run, const ApplicationState& state) {
 
 TEST_P(FaultMatrix, EndsWellOrRestsWithANameUntilMended) {
   const Case& which = GetParam();
-  FakeRun whole(1);
+  FakeRun whole(GetParam().example);
   Play(whole, 0);
   const int calls = calls_;
   ASSERT_GT(calls, 20);
   for (int at = 1; at <= calls; at += kEvery) {
-    FakeRun run(1);
+    FakeRun run(which.example);
     Story story(run);
     Play(run, at);
-    const ApplicationState& first = run.Application("customer-analytics-api");
+    const ApplicationState& first = run.Application(run.State().order.front());
     if (Parked(first)) {
       EXPECT_FALSE(first.reason.empty()) << "call " << at << ": it rests and does not say why";
     }
     run.fault = nullptr;
     clock_.tick_ms = 20;
-    for (int i = 0; i < 3 && Parked(run.Application("customer-analytics-api")); ++i)
+    for (int i = 0; i < 3 && Parked(run.Application(run.State().order.front())); ++i)
       EXPECT_TRUE(run.Decide("resume", {}));
-    const ApplicationState& state = run.Application("customer-analytics-api");
+    const ApplicationState& state = run.Application(run.State().order.front());
     SCOPED_TRACE("fault at call " + std::to_string(at) + ", then " + std::string(Name(state.phase)) + ": " +
                  state.reason);
     ExpectGoodEnd(run, state);
@@ -109,13 +106,14 @@ std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const Kind& kind : kKinds)
     for (const bool for_ever : {false, true})
-      for (const bool rollback : {false, true}) cases.push_back({kind, for_ever, rollback});
+      for (const bool rollback : {false, true})
+        for (const Example example : kExamples) cases.push_back({kind, for_ever, rollback, example});
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Calls, FaultMatrix, testing::ValuesIn(Cases()), [](const auto& test) {
   return std::string(test.param.kind.name) + (test.param.for_ever ? "ForEver" : "Once") +
-         (test.param.rollback ? "InRollback" : "InRun");
+         (test.param.rollback ? "InRollback" : "InRun") + NameOf(test.param.example);
 });
 
 }  // namespace
