@@ -12,13 +12,13 @@
 #include "orchestrator/session.h"
 #include "runbooks/check.h"
 #include "state/journal_files.h"
+#include "state/space_reserve.h"
 #include "state/sqlite_journal.h"
 
 namespace vmferry {
 namespace {
 
 constexpr std::chrono::milliseconds kPredictTimeout(30000);
-constexpr std::int64_t kReserveBytes = std::int64_t{64} << 20;  // a run's events, generously
 
 [[noreturn]] void LeaveAtOnce(ExitCode code) {
   std::fflush(nullptr);
@@ -116,7 +116,7 @@ ExitCode RunCommand(const Common& common, const RunOptions& options) {
   Submission submission{*checked.wave, *checked.site, OwnActor(), options.reason};
   const std::string journal = JournalPath(common, options.site);
   if (const Status made = CreateDirectoriesFor(journal); !made) return Fail(common, made.error());
-  if (const Status space = CheckSpace(journal, kReserveBytes); !space) return Fail(common, space.error());
+  if (const Status space = SpaceReserve().Hold(journal, kReserveBytes); !space) return Fail(common, space.error());
   Order order;
   order.request = {{"op", "run"}, {"submission", SubmissionToJson(submission)}};
   order.begin = [&submission](Engine& engine) { return engine.Submit(std::move(submission)); };

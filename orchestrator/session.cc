@@ -52,6 +52,7 @@ Status Furnish(House& house, std::unique_ptr<JournalLock> lock) {
   if (const Status announced = lock->Announce(socket); !announced) return announced.error();
   JournalOptions options;
   options.lock = std::move(lock);
+  options.reserve_bytes = kReserveBytes;
   auto journal = OpenSqliteJournal(path, house.clock, std::move(options));
   if (!journal) return journal.error();
   house.journal = std::move(*journal);

@@ -13,6 +13,8 @@
 
 namespace vmferry {
 
+constexpr std::int64_t kReserveBytes = std::int64_t{64} << 20;  // on the journal's disk: a run's events, generously
+
 struct Order {
   Json request;                                        // for an engine in another process
   std::function<Result<std::string>(Engine&)> begin;  // for our own; the run's id

@@ -18,6 +18,17 @@
 namespace vmferry {
 namespace {
 
+Status SyncDirectory(const std::string& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return FileError(directory, errno, "cannot open the directory", "");
+  const int problem = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  if (problem != 0) return FileError(directory, problem, "cannot make the directory durable", "");
+  return Ok();
+}
+
+}  // namespace
+
 Error FileError(const std::string& path, int number, const std::string& doing, const std::string& advice) {
   ErrorKind kind = ErrorKind::kUnavailable;
   if (number == EACCES || number == EPERM || number == EROFS) kind = ErrorKind::kDenied;
@@ -29,17 +40,6 @@ Error FileError(const std::string& path, int number, const std::string& doing, c
                .message = doing + ": " + std::strerror(number),
                .advice = advice};
 }
-
-Status SyncDirectory(const std::string& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return FileError(directory, errno, "cannot open the directory", "");
-  const int problem = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  if (problem != 0) return FileError(directory, problem, "cannot make the directory durable", "");
-  return Ok();
-}
-
-}  // namespace
 
 std::string DirectoryOf(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path().string();
@@ -111,19 +111,6 @@ Status CheckLocal(const std::string& path) {
                .object = path,
                .message = "lies on a network file system (" + type + "), where its durability cannot be promised",
                .advice = "put the journal on a local disk with --journal"};
-}
-
-Status CheckSpace(const std::string& path, std::int64_t bytes) {
-  const std::string directory = DirectoryOf(path);
-  std::string name = directory + "/.vmferry-space-XXXXXX";
-  const std::string advice = "free " + std::to_string((bytes >> 20) + 1) + " MiB there, or choose another place";
-  const int fd = mkostemp(name.data(), O_CLOEXEC);
-  if (fd < 0) return FileError(path, errno, "cannot write beside the journal", advice);
-  unlink(name.c_str());
-  const int problem = bytes > 0 ? posix_fallocate(fd, 0, bytes) : 0;
-  close(fd);
-  if (problem != 0) return FileError(path, problem, "not enough space for the journal", advice);
-  return Ok();
 }
 
 }  // namespace vmferry

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JournalFiles: where a journal may lie and with what permissions; the space it needs. Threading: any thread. Failures
+// JournalFiles: where a journal may lie and with what permissions. Threading: any thread. Failures
 // name the path and what to do.
 #pragma once
 
@@ -21,8 +21,8 @@ Status CreateDirectoriesFor(const std::string& path);
 Status CreateFile0600(const std::string& path);
 // Refuses file systems of the network: SQLite's WAL needs shared memory and locks that work, on one machine.
 Status CheckLocal(const std::string& path);
-// Checks that `bytes` more can be written beside the journal, by allocating and freeing them: quotas count too.
-Status CheckSpace(const std::string& path, std::int64_t bytes);
+// The Error of a system call that failed with `number` while `doing` something to `path`.
+Error FileError(const std::string& path, int number, const std::string& doing, const std::string& advice);
 
 std::string DirectoryOf(const std::string& path);
 // The type of the file system with device number `device`, from the text of /proc/self/mountinfo (proc(5)); empty if

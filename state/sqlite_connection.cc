@@ -111,6 +111,10 @@ Result<std::int64_t> SqliteConnection::SchemaVersion() {
   return version;
 }
 
+bool SqliteConnection::IsFull() const {
+  return db_ && (sqlite3_errcode(db_) & 0xff) == SQLITE_FULL;
+}
+
 Error SqliteConnection::Failed(const std::string& doing) const {
   if (!db_) return JournalError(ErrorKind::kInternal, path_, doing + ": out of memory");
   const int code = sqlite3_errcode(db_);

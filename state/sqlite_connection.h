@@ -39,6 +39,8 @@ class SqliteConnection {
   // The schema's version; 0 for an empty database. kInvalid for what is no journal and what a newer vmferry wrote.
   Result<std::int64_t> SchemaVersion();
 
+  // True if the call that has just failed found no space.
+  bool IsFull() const;
   // The error of the call that has just failed.
   Error Failed(const std::string& doing) const;
   const std::string& path() const { return path_; }

@@ -17,6 +17,7 @@
 #include "state/chain.h"
 #include "state/journal_files.h"
 #include "state/journal_schema.h"
+#include "state/space_reserve.h"
 #include "state/sqlite_connection.h"
 #include "state/sqlite_reader.h"
 
@@ -28,7 +29,7 @@ class Writer {
  public:
   explicit Writer(const std::string& path) : connection_(path) {}
 
-  Status Open(const Clock& clock, std::int64_t max_pages) {
+  Status Open(const Clock& clock, std::int64_t max_pages, std::int64_t reserve_bytes) {
     if (Status opened = connection_.Open(SqliteConnection::Mode::kReadWrite); !opened) return opened;
     const Result<std::int64_t> version = connection_.SchemaVersion();
     if (!version) return version.error();
@@ -38,19 +39,33 @@ class Writer {
     if (Status tail = LoadTail(); !tail) return tail;
     if (Status begun = BeginEpoch(now); !begun) return begun;
     Prepare();
+    // A journal that could not hold its reserve is opened all the same: somebody may have to go back.
+    if (reserve_bytes > 0) (void)reserve_.Hold(connection_.path(), reserve_bytes);
     if (max_pages > 0) return connection_.Execute("PRAGMA max_page_count=" + std::to_string(max_pages));
     return Ok();
   }
 
   // One transaction for the whole group.
   Status Write(AppendQueue::Group& group) {
-    Status status = WriteAll(group);
-    // SQLite may have rolled back already (https://sqlite.org/lang_transaction.html); then this one fails.
-    if (!status) (void)connection_.Execute("ROLLBACK");
+    bool full = false;
+    Status status = Try(group, full);
+    if (!status && full && reserve_.Release()) status = Try(group, full);
     return status;
   }
 
  private:
+  Status Try(AppendQueue::Group& group, bool& full) {
+    const std::int64_t before = last_seq_;
+    Status status = WriteAll(group);
+    if (status) return status;
+    full = connection_.IsFull();
+    // SQLite may have rolled back already (https://sqlite.org/lang_transaction.html); then this one fails.
+    (void)connection_.Execute("ROLLBACK");
+    last_seq_ = before;
+    heads_.clear();  // some moved on to what was not written
+    return status;
+  }
+
   Status SetUp() {
     Statement wal(connection_, "PRAGMA journal_mode=WAL");
     const Result<bool> row = wal.Step("cannot switch to WAL");
@@ -160,6 +175,7 @@ class Writer {
     return begun ? commit_->Run("cannot make events durable") : Ok();
   }
 
+  SpaceReserve reserve_;
   SqliteConnection connection_;
   std::unique_ptr<Statement> begin_, commit_, find_head_, insert_;  // end before the connection
   std::int64_t epoch_ = 0;                                          // ours; before BeginEpoch that of the last event
@@ -223,7 +239,7 @@ Result<std::unique_ptr<Journal>> OpenSqliteJournal(const std::string& path, cons
   if (!lock) return lock.error();
   if (Status file = CreateFile0600(path); !file) return file.error();
   auto writer = std::make_unique<Writer>(path);
-  if (Status opened = writer->Open(clock, options.max_pages); !opened) return opened.error();
+  if (Status opened = writer->Open(clock, options.max_pages, options.reserve_bytes); !opened) return opened.error();
   auto journal = std::make_unique<SqliteJournal>(*std::move(lock), std::move(writer), options.limits);
   if (Status opened = journal->OpenReader(); !opened) return opened.error();
   return std::unique_ptr<Journal>(std::move(journal));

@@ -26,6 +26,7 @@ namespace vmferry {
 struct JournalOptions {
   std::unique_ptr<JournalLock> lock;  // of the same path; empty: acquired here
   AppendLimits limits;
+  std::int64_t reserve_bytes = 0;  // held on the disk, and given back when it is full; less if they are not there
   std::int64_t max_pages = 0;  // for tests: the database is full at this many pages; 0: SQLite's own limit
 };
 

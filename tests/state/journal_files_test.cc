@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "state/journal_files.h"
+#include "state/space_reserve.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,8 +41,8 @@ TEST(JournalFiles, ALocalDirectoryIsAccepted) {
 
 TEST(JournalFiles, SpaceIsCheckedAndNothingIsLeft) {
   const TempDirectory directory;
-  EXPECT_TRUE(CheckSpace(directory.File("j.db"), 1 << 20));
-  const Status much = CheckSpace(directory.File("j.db"), std::int64_t{1} << 60);
+  EXPECT_TRUE(SpaceReserve().Hold(directory.File("j.db"), 1 << 20));
+  const Status much = SpaceReserve().Hold(directory.File("j.db"), std::int64_t{1} << 60);
   ASSERT_FALSE(much);
   EXPECT_THAT(Describe(much.error()), testing::HasSubstr("not enough space for the journal"));
   EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
@@ -49,7 +50,7 @@ TEST(JournalFiles, SpaceIsCheckedAndNothingIsLeft) {
 
 TEST(JournalFiles, SpaceBesideNothingIsAnError) {
   const TempDirectory directory;
-  EXPECT_EQ(CheckSpace(directory.File("none/j.db"), 1).error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(SpaceReserve().Hold(directory.File("none/j.db"), 1).error().kind, ErrorKind::kNotFound);
 }
 
 TEST(JournalFiles, AFileInThePlaceOfADirectoryIsRefused) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <grp.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -233,6 +235,38 @@ TEST_F(SqliteJournalTest, ADiskThatIsFullEndsAppendingButNotReading) {
   const auto again = OpenOrFail(path_);
   EXPECT_EQ(again->Append({MakeEvent("r", "")})->at(0).seq, 2);
   EXPECT_EQ(Problems(again->Verify("")), "");
+}
+
+// In a child with a small file system of its own; 77: it may not have one.
+int FillTheDisk(const std::string& folder) {
+  const bool own = unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+  if (!own || mount("none", folder.c_str(), "tmpfs", 0, "size=24m") != 0) return 77;
+  JournalOptions options;
+  options.reserve_bytes = 8 << 20;
+  const auto opened = OpenSqliteJournal(folder + "/j.db", SystemClock(), std::move(options));
+  if (!opened) return 1;
+  Journal& journal = **opened;
+  // Somebody else takes all there is.
+  std::ofstream hog(folder + "/hog");
+  const std::string block(64 << 10, 'x');
+  while (hog.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+  }
+  std::size_t stored = 0;
+  while (journal.Append({Large("r", 10000)})) ++stored;
+  if (stored < 200) return 2;  // 2 MB at least of what was reserved, in the WAL and in the database
+  const auto events = journal.Read("r");
+  if (!events || events->size() != stored) return 3;
+  return Problems(journal.Verify("")).empty() ? 0 : 4;
+}
+
+TEST_F(SqliteJournalTest, WritesOnInItsReserveWhenTheDiskIsFull) {
+  const pid_t child = fork();
+  if (child == 0) _exit(FillTheDisk(directory_.File("")));
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "needs to mount a file system of its own";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 // A write that the kernel refuses: the child may not make any file larger than 256 KiB.
