@@ -7,13 +7,14 @@
 #include "plugins/haproxy/haproxy.h"
 #include "plugins/http/http_probe.h"
 #include "plugins/libvirt/libvirt_plugin.h"
+#include "plugins/local/local.h"
 #include "plugins/vsphere/vsphere.h"
 
 namespace vmferry {
 
 const std::vector<PluginKind>& AllPluginKinds() {
-  // The one explicit list, by role: source, target, load balancer, probe, and the in-memory world with all of them.
-  static const std::vector<PluginKind> kinds{VsphereKind(), LibvirtKind(), HaproxyKind(), HttpKind(), FakeKind()};
+  // The one explicit list, by role: source, target, load balancer, probe, command, and the in-memory world with all of them.
+  static const std::vector<PluginKind> kinds{VsphereKind(), LibvirtKind(), HaproxyKind(), HttpKind(), LocalKind(), FakeKind()};
   return kinds;
 }
 

@@ -7,7 +7,7 @@ const std::vector<const Step*>& AllSteps() {
   static const std::vector<const Step*> steps = {
       &VmExists(),           &TargetCapacity(), &TargetNameFree(), &TargetOutOfService(), &ClaimSource(),
       &QuiesceApplication(), &FinalDataSync(),  &ConvertImage(),   &PowerOnTarget(),      &SmokeTest(),
-      &UpdateLoadBalancer(), &MergeOverlay(),   &ReleaseSource(),
+      &UpdateLoadBalancer(), &CommandCheck(),   &MergeOverlay(),   &ReleaseSource(),
   };
   return steps;
 }

@@ -18,6 +18,7 @@ const Step& FinalDataSync();
 const Step& ConvertImage();
 const Step& PowerOnTarget();
 const Step& SmokeTest();
+const Step& CommandCheck();
 const Step& UpdateLoadBalancer();
 const Step& MergeOverlay();
 const Step& ReleaseSource();

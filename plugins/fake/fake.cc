@@ -66,6 +66,7 @@ FakePlugin::FakePlugin(std::string name, std::shared_ptr<World> world, FakeOptio
   ServeDomains();
   ServeLoadBalancer();
   ServeProbe();
+  ServeCommand();
 }
 
 Status FakePlugin::Admit(const Scene& scene, const CallContext& context) const {
@@ -80,7 +81,7 @@ PluginKind FakeKind() {
   PluginKind kind;
   kind.name = "fake";
   kind.purpose = "an in-memory world in all roles, for tests and for trying vmferry without any platform";
-  kind.roles = {"source", "target", "load_balancer", "probe"};
+  kind.roles = {"source", "target", "load_balancer", "probe", "command"};
   kind.settings = {
       {"world", "path", false, "file of the world (JSON); entries that name the same file share it"},
       {"vms", "list", false, "without a world file: VMs, each with name, disks_mib and records"},

@@ -62,6 +62,7 @@ class FakePlugin final : public CallTable {
   void ServeDomains();
   void ServeLoadBalancer();
   void ServeProbe();
+  void ServeCommand();
 
   const std::shared_ptr<World> world_;
   const std::string system_;

@@ -15,8 +15,8 @@
 #include <set>
 #include <system_error>
 
-#include "plugins/haproxy/program.h"
 #include "plugins/printable.h"
+#include "plugins/program.h"
 
 namespace vmferry::haproxy {
 namespace {
@@ -190,7 +190,7 @@ Status KeepByCommand(const std::vector<std::string>& command, const Change& chan
                                   {"VMFERRY_SERVER", change.server},
                                   {"VMFERRY_STATE", change.state},
                                   {"VMFERRY_WEIGHT", change.weight}},
-                                 limits);
+                                 {limits.deadline, limits.stop});
   if (!result) return result.error();
   if (result->exit_code == 0 && !result->timed_out) return Ok();
   std::string message = "ended with exit code " + std::to_string(result->exit_code);

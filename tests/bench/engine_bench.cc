@@ -8,27 +8,25 @@
 //   bench_engine wait --applications 10000 every application waits in a step; memory, processor; then SIGKILL
 //   bench_engine resume                    takes up what `wait` left, until all wait again
 // The journal lies in --folder, so name a disk there, not a tmpfs.
-#include <spawn.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <thread>
 
 #include "orchestrator/engine.h"
+#include "plugins/filters.h"
+#include "plugins/registry.h"
 #include "state/sqlite_journal.h"
 
 namespace vmferry {
@@ -106,20 +104,6 @@ int NumberOf(const StepContext& context) {
   return std::atoi(context.application->name.c_str() + std::string("application-").size());
 }
 
-// Runs the program and waits for its end, as a step that asks a program would.
-Status RunProgram() {
-  std::string path = program;
-  char* const arguments[] = {path.data(), nullptr};
-  pid_t child = 0;
-  int status = 0;
-  const int failed = posix_spawn(&child, path.c_str(), nullptr, nullptr, arguments, environ);
-  if (failed != 0) return Error{ErrorKind::kNotFound, "here", path, std::strerror(failed), ""};
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Ok();
-  return Error{ErrorKind::kInvalid, "here", path, "did not succeed", ""};
-}
-
 class Noop : public Step {
  public:
   explicit Noop(std::string name, bool effect) {
@@ -134,8 +118,6 @@ class Noop : public Step {
   }
   Result<Progress> Apply(const StepContext& context) const override {
     if (overhead) overhead->Begins(NumberOf(context));
-    if (!program.empty())
-      if (const Status ran = RunProgram(); !ran) return ran.error();
     if (overhead) overhead->Ends(NumberOf(context));
     return Progress::Done(Json());
   }
@@ -160,6 +142,7 @@ const Step* FindBenchStep(std::string_view name) {
   static const Noop effect("noop_effect", true);
   static const WaitForEver wait;
   if (name == "noop") return &check;
+  if (name == "command") return FindStep(name);
   return name == "wait" ? static_cast<const Step*>(&wait) : &effect;
 }
 
@@ -183,8 +166,11 @@ Plan MakePlan(const Settings& settings, int number, int waits_at) {
     step.phase = Phase::kPreChecks;
     step.ordinal = i + 1;
     step.effect = settings.effects;
-    step.name = i == waits_at ? "wait" : settings.effects ? "noop_effect" : "noop";
-    step.parameters = Json{{"endpoint", "https://service.example/healthz"}, {"deadline", 60000}};
+    step.name = i == waits_at          ? "wait"
+                : !program.empty()     ? "command"
+                : settings.effects     ? "noop_effect"
+                                       : "noop";
+    step.parameters = Json{{"service", "program"}, {"deadline", 60000}};
     step.deadline = std::chrono::hours(24);
     plan.steps.push_back(std::move(step));
   }
@@ -200,13 +186,24 @@ Submission MakeSubmission(const Settings& settings, int waits_at) {
   return submission;
 }
 
-class NoSystems final : public SystemSet, public Systems {
+// The service "program", by the plugin `local`; nothing else.
+class OneSystem final : public SystemSet, public Systems {
  public:
+  OneSystem() {
+    PluginSetup setup;
+    setup.name = "program";
+    setup.settings = {{"command", {program}}};
+    if (!program.empty()) plugin_ = ReadOnly(FindPluginKind("local")->make(setup).value());
+  }
   Systems& writing() override { return *this; }
   Systems& reading() override { return *this; }
   Result<Plugin*> Find(const std::string& name) override {
+    if (plugin_ && name == "program") return plugin_.get();
     return Error{ErrorKind::kNotFound, name, "", "no such system", ""};
   }
+
+ private:
+  std::shared_ptr<Plugin> plugin_;
 };
 
 struct House {
@@ -216,7 +213,7 @@ struct House {
     journal = std::move(*opened);
     EngineOptions options;
     options.find_step = FindBenchStep;
-    const auto systems = [](const Site&) { return std::make_shared<NoSystems>(); };
+    const auto systems = [](const Site&) { return std::make_shared<OneSystem>(); };
     engine = std::make_unique<Engine>(loop, *journal, clock, systems, options);
   }
   SystemClock clock;
@@ -438,7 +435,7 @@ int main(int argc, char** argv) {
   app.add_option("--waits-at", settings.waits_at, "steps before the one that waits");
   app.add_option("--rest", settings.rest_s, "seconds over which waiting is measured");
   app.add_option("--folder", settings.folder, "where the journals are written");
-  app.add_option("--program", vmferry::program, "what each step runs");
+  app.add_option("--program", vmferry::program, "what each step, then of the kind `command`, runs");
   app.add_flag("--effects", settings.effects, "steps that are observed first, as effects are");
   app.fallthrough();
   app.require_subcommand(1);

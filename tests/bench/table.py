@@ -60,12 +60,12 @@ Resumed: from the start of a new process after SIGKILL until every application w
 ## Beside ansible-playbook
 
 {tasks} tasks `command: /bin/true` on localhost, `gather_facts: false`; the whole process. vmferry: one application of as
-many steps, each of which runs `/bin/true`; and the same steps doing nothing.
+many steps `command`, through the role command's plugin `local`; and as many steps that do nothing.
 
 | | ms a step | ansible-playbook takes | asked |
 | --- | --- | --- | --- |
 | ansible-playbook | {1000 * ansible / tasks:.1f} | | |
-| vmferry, running `/bin/true` | {1000 * spawning['seconds'] / tasks:.2f} | {ansible / spawning['seconds']:.0f} times as long | 100 |
+| vmferry, `command` with `/bin/true` | {1000 * spawning['seconds'] / tasks:.2f} | {ansible / spawning['seconds']:.0f} times as long | 100 |
 | vmferry, doing nothing | {1000 * nothing['seconds'] / tasks:.2f} | {ansible / nothing['seconds']:.0f} times as long | |
 
 ## Growth

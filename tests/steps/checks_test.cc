@@ -196,6 +196,28 @@ TEST(TargetCapacity, RawNeedsRoomForOneCopyOnly) {
   EXPECT_TRUE(stage.Round(*FindStep("target_capacity"), life));
 }
 
+TEST(CommandStep, TheExitCodeDecides) {
+  Stage stage;
+  const Step& step = *FindStep("command");
+  Life life = stage.LifeOf(step);
+  const Result<Progress> good = stage.Round(step, life);
+  ASSERT_TRUE(good) << Describe(good.error());
+  EXPECT_EQ(good->state, Progress::State::kDone);
+  EXPECT_EQ(good->facts, (Json{{"output", "--quick"}}));
+  life = stage.LifeOf(step);
+  life.parameters["arguments"] = {"fail", "orders"};
+  const Result<Progress> bad = stage.Round(step, life);
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().kind, ErrorKind::kConflict);
+  EXPECT_THAT(bad.error().message, HasSubstr("exit code 1: fail orders"));
+  life.parameters["retryEvery"] = 2000;
+  const Result<Progress> again = stage.Round(step, life);
+  ASSERT_TRUE(again) << Describe(again.error());
+  EXPECT_EQ(again->state, Progress::State::kNotYet);
+  EXPECT_EQ(again->after, std::chrono::seconds(2));
+  EXPECT_THAT(again->meter.text, HasSubstr("exit code 1"));
+}
+
 TEST(SmokeTest, GoesOnAskingAndSaysWhy) {
   Stage stage;
   stage.PlayUntil("smoke_test");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/haproxy/program.h"
+#include "plugins/program.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +19,7 @@
 #include <stop_token>
 #include <system_error>
 
-namespace vmferry::haproxy {
+namespace vmferry {
 namespace {
 
 constexpr std::size_t kOutputKept = 1000;
@@ -94,14 +94,14 @@ bool ReadSome(int fd, std::string* output) {
   return count > 0;
 }
 
-int MillisecondsLeft(const Limits& limits) {
+int MillisecondsLeft(const ProgramLimits& limits) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(limits.deadline - std::chrono::steady_clock::now());
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 24 * 3600 * 1000));
 }
 
 // True if the program ended in time. Waits on the process and not on its output: something it left behind may hold
 // the pipe open.
-bool Await(int process, int output, int stop, const Limits& limits, std::string* text) {
+bool Await(int process, int output, int stop, const ProgramLimits& limits, std::string* text) {
   bool more = true;
   for (;;) {
     std::array<pollfd, 3> waits{{{process, POLLIN, 0}, {stop, POLLIN, 0}, {more ? output : -1, POLLIN, 0}}};
@@ -123,7 +123,7 @@ bool Await(int process, int output, int stop, const Limits& limits, std::string*
 
 Result<ProgramResult> RunProgram(const std::vector<std::string>& argv,
                                  const std::vector<std::pair<std::string, std::string>>& environment,
-                                 const Limits& limits) {
+                                 const ProgramLimits& limits) {
   std::array<int, 2> ends{-1, -1};
   if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return CannotStart(argv[0], errno);
   Descriptor output(ends[0]), input(ends[1]), stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -148,4 +148,4 @@ Result<ProgramResult> RunProgram(const std::vector<std::string>& argv,
   return result;
 }
 
-}  // namespace vmferry::haproxy
+}  // namespace vmferry

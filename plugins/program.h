@@ -6,14 +6,20 @@
 // Threading: any number of threads; blocks until the program ended or `limits` say so.
 #pragma once
 
+#include <chrono>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "plugins/haproxy/runtime_socket.h"
 #include "state/result.h"
 
-namespace vmferry::haproxy {
+namespace vmferry {
+
+struct ProgramLimits {
+  std::chrono::steady_clock::time_point deadline;
+  std::stop_token stop;
+};
 
 struct ProgramResult {
   int exit_code = -1;  // -1: did not exit by itself
@@ -25,6 +31,6 @@ struct ProgramResult {
 // An Error (kInvalid) only when the program could not be started. REQUIRES: !argv.empty()
 Result<ProgramResult> RunProgram(const std::vector<std::string>& argv,
                                  const std::vector<std::pair<std::string, std::string>>& environment,
-                                 const Limits& limits);
+                                 const ProgramLimits& limits);
 
-}  // namespace vmferry::haproxy
+}  // namespace vmferry
