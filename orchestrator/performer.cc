@@ -222,6 +222,11 @@ Task<void> Performer::Intend(const Json& before) {
   co_await engine_.Record(application_, std::move(events));
 }
 
+std::string Performer::Key() const {
+  if (!state().key.empty()) return state().key;
+  return StepKey(application_.run.state.run, *application_.plan, index_, state().generation);
+}
+
 // A check that follows in the phase needs no look before its intent, so that the two may share a commit. True if so.
 bool Performer::AddNextIntent(std::vector<Event>& events) {
   const int next = index_ + 1;
@@ -238,17 +243,16 @@ bool Performer::AddNextIntent(std::vector<Event>& events) {
 Event Performer::IntentEvent(const Json& before) {
   const bool forward = direction_ == Direction::kForward;
   const bool resumed = application_.started.insert(forward ? index_ : ~index_).second;
-  const bool first = forward ? state().key.empty() : state().status != StepStatus::kUndoing;
+  const bool new_generation = planned_.effect && state().key.empty();
+  const bool first = forward ? new_generation : state().status != StepStatus::kUndoing;
   const std::int64_t since = first || resumed || state().since_ms == 0 ? Now() : state().since_ms;
-  const std::string& old_key = state().key;
-  std::string key = old_key;
-  if (key.empty())
-    key = StepKey(application_.run.state.run, *application_.plan, index_, state().generation);
   Json payload;
   NameStep(payload, planned_);
-  payload["key"] = std::move(key);
   payload["effect"] = planned_.effect;
-  if (planned_.effect) payload["before"] = before;
+  if (planned_.effect) {
+    payload["key"] = Key();
+    payload["before"] = before;
+  }
   payload["since_ms"] = since;
   payload["deadline_ms"] = since + planned_.deadline.count();
   const int attempt = (forward ? state().attempt : state().undo_attempt) + 1;

@@ -35,6 +35,7 @@ class Performer {
   Task<std::optional<Result<Progress>>> Call();
   Task<void> Intend(const Json& before);
   Event IntentEvent(const Json& before);
+  std::string Key() const;
   bool AddNextIntent(std::vector<Event>& events);
   Task<void> Conclude(std::string result, Json facts, std::optional<Error> error, std::string via);
   Task<void> HoldFor(std::string why, Activity activity);

@@ -51,7 +51,7 @@ StepContext MakeContext(const std::string& run, const Plan& plan, const Applicat
   for (const Workload& workload : plan.application.workloads)
     if (workload.name == planned.workload) context.workload = &workload;
   context.parameters = planned.parameters;
-  context.key = step.key.empty() ? StepKey(run, plan, index, step.generation) : step.key;
+  if (planned.effect) context.key = step.key.empty() ? StepKey(run, plan, index, step.generation) : step.key;
   context.before = step.before;
   context.handle = step.handle;
   context.facts = step.facts;

@@ -37,10 +37,10 @@ void FoldCreated(RunState& run, ApplicationState* application, const Event& even
 }
 
 void FoldIntent(ApplicationState& application, StepState& step, const Event& event) {
-  const bool first = step.key.empty();
   step.status = StepStatus::kStarted;
   step.attempt = event.attempt;
   step.effect = event.payload.value("effect", false);
+  const bool first = step.effect ? step.key.empty() : !step.intended;
   step.intended = true;
   step.assumed_open = false;
   step.since_ms = Number(event.payload, "since_ms");
@@ -131,7 +131,8 @@ void FoldAssumption(ApplicationState& application, const Event& event) {
   StepState& step = application.steps[static_cast<int>(Number(event.payload, "step"))];
   step.assumed_open = assumed == "not-done";
   if (assumed != "done") return;
-  step.status = step.key.empty() ? StepStatus::kFound : StepStatus::kDone;
+  const bool ours = step.effect ? !step.key.empty() : step.intended;
+  step.status = ours ? StepStatus::kDone : StepStatus::kFound;
   step.ended_ms = event.at.wall_ms;
 }
 

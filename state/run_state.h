@@ -50,7 +50,7 @@ struct StepState {
   int attempt = 0;          // attempts so far
   int undo_attempt = 0;     // undo attempts so far
   int generation = 0;       // undos so far
-  std::string key;          // idempotency key of the current generation
+  std::string key;          // idempotency key of the current generation; of effects only
   Json before;              // before-image of the first attempt of this generation
   Json handle;              // latest handle
   Json facts;               // latest facts or outcome

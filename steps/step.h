@@ -98,7 +98,7 @@ struct StepContext {
   const Application* application = nullptr;
   const Workload* workload = nullptr;    // null for Scope::kApplication
   Json parameters;                       // as the plan holds them
-  std::string key;                       // idempotency key, 64 hex digits; its first 12 go into object names
+  std::string key;                       // effects: idempotency key, 64 hex digits; its first 12 go into object names
   Json before;                           // Apply and Undo: the journaled before-image; null in Observe
   Json handle;                           // the latest journaled handle; null if none
   Json facts;                            // the latest journaled facts; null if none
