@@ -31,14 +31,16 @@ Performer::Performer(Engine& engine, Engine::Application_& application, int inde
 Task<void> Performer::Perform() {
   Next next = Next::kLeave;
   const bool started = state().status == StepStatus::kStarted;
-  if (direction_ == Direction::kBackward)
+  if (direction_ == Direction::kBackward) {
     next = co_await BeginUndo();
-  else if (started && !planned_.effect)
+  } else if (started && !planned_.effect) {
+    application_.started.insert(index_);
     next = Next::kGoOn;  // a check's intent still holds: it went with the outcome before it, or is of another life
-  else if (started && !state().assumed_open)
+  } else if (started && !state().assumed_open) {
     next = co_await Settle(std::nullopt);
-  else
+  } else {
     next = co_await Begin();
+  }
   while (next == Next::kGoOn) next = co_await Advance();
 }
 

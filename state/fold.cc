@@ -228,11 +228,4 @@ Status Fold(RunState& state, Event event, std::string_view payload) {
   return Ok();
 }
 
-RunState FoldAll(const std::string& run, const std::vector<Event>& events) {
-  RunState state;
-  state.run = run;
-  for (const Event& event : events) Fold(state, event);
-  return state;
-}
-
 }  // namespace vmferry

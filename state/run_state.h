@@ -95,6 +95,5 @@ struct RunState {
 void Fold(RunState& state, const Event& event);
 // The same for an event as stored: its payload is parsed unless it is a plan. kCorrupt if it cannot be.
 Status Fold(RunState& state, Event event, std::string_view payload);
-RunState FoldAll(const std::string& run, const std::vector<Event>& events);
 
 }  // namespace vmferry

@@ -354,6 +354,49 @@ TEST(Engine, AStepThatIsNeitherIdempotentNorObservableAlwaysWaitsForAPerson) {
   }
 }
 
+TEST(Engine, AnApplicationWhosePlanCannotBeReadWaitsForAPerson) {
+  FakeRun run(1);
+  run.on_event = [](const Event& event, Engine& engine) {
+    if (event.kind == EventKind::kIntent) engine.RequestStop("the test");
+  };
+  ASSERT_TRUE(run.Run().ok());
+  run.on_event = nullptr;
+  for (SealedEvent& row : run.journal.rows())
+    if (row.payload.starts_with(R"({"plan")")) row.payload = R"({"plan":{"of":"another version"}})";
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  EXPECT_EQ(run.Application(kApi).activity, Activity::kNeedsOperator);
+  EXPECT_NE(run.Application(kApi).reason.find("plan"), std::string::npos) << run.Application(kApi).reason;
+  const Status back = run.Decide("rollback", {});
+  ASSERT_FALSE(back.ok());
+  EXPECT_NE(back.error().message.find("its plan cannot be read"), std::string::npos) << back.error().message;
+}
+
+// The deadline counted anew at the first retry after a resume, too.
+TEST(Engine, ACheckThatIsResumedKeepsTheDeadlineOfTheResume) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  run.journal.FailAt(4, MemoryJournal::Fault::kBeforeStoring);  // the outcome of the first check
+  ASSERT_FALSE(run.Run().ok());
+  run.journal.Restart();
+  run.run_id = run.journal.Runs().value().back();
+  ASSERT_EQ(run.Application(kApi).steps.at(0).status, StepStatus::kStarted);
+  std::atomic<int> failures = 2;
+  run.fault = [&failures](const CallSpec&, const Json&) {
+    return failures-- > 0 ? Fault{Fault::Kind::kBefore, ErrorKind::kUnavailable} : Fault{};
+  };
+  ASSERT_TRUE(run.Decide("resume", {}).ok());
+  std::int64_t resumed_ms = 0;
+  int retries = 0;
+  for (const Event& event : run.Events()) {
+    if (event.payload.value("kind", "") == "resume") resumed_ms = event.at.wall_ms;
+    if (resumed_ms == 0 || event.kind != EventKind::kIntent || event.attempt < 2) continue;
+    ++retries;
+    EXPECT_EQ(event.payload.value("since_ms", std::int64_t{0}), resumed_ms) << "attempt " << event.attempt;
+  }
+  EXPECT_EQ(retries, 2);
+}
+
 TEST(Engine, AStopLeavesAnIntentThatResumeFinishes) {
   FakeRun run(1);
   run.on_event = [](const Event& event, Engine& engine) {

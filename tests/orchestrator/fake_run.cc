@@ -283,7 +283,7 @@ std::vector<Event> FakeRun::Events() const {
   return journal.Read(run_id).value();
 }
 RunState FakeRun::State() const {
-  return FoldAll(run_id, Events());
+  return journal.State(run_id).value();
 }
 const ApplicationState& FakeRun::Application(const std::string& name) {
   folded_ = State();

@@ -346,7 +346,7 @@ class History {
     if (runs && !runs->empty()) {
       if (runs->size() > 1) faults_.emplace_back("two runs in the journal");
       events_ = (*reader)->Read(runs->front()).value();
-      run_ = FoldAll(runs->front(), events_);
+      run_ = (*reader)->State(runs->front()).value();
       Verify(**reader);
     } else if (!run_.run.empty()) {
       faults_.push_back("the journal lost its run: " + (runs ? std::string() : Describe(runs.error())));
