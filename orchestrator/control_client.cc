@@ -69,7 +69,7 @@ Result<Submission> SubmissionFromJson(const Json& json) {
   submission.wave.stop_after_failed = json.value("stopAfterFailed", 0);
   submission.reason = json.value("reason", "");
   for (const Json& text : json.value("plans", Json::array())) {
-    Result<Plan> plan = PlanFromJson(text);
+    Result<Plan> plan = PlanFromText(text.dump());
     if (!plan) return plan.error();
     submission.wave.plans.push_back(std::move(*plan));
   }

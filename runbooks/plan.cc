@@ -4,20 +4,20 @@
 #include <utility>
 
 #include "state/digest.h"
+#include "state/json_element.h"
 
 namespace vmferry {
 namespace {
+
+Error NotAPlan(const std::string& why) {
+  return Error{ErrorKind::kCorrupt, "", "plan", why, "it was not written by this version of vmferry, or changed"};
+}
 
 Json WorkloadToJson(const Workload& workload) {
   return Json{{"name", workload.name},
               {"vm", workload.vm},
               {"domain", workload.domain},
               {"extra_domain_xml", workload.extra_domain_xml}};
-}
-
-Workload WorkloadFromJson(const Json& json) {
-  return Workload{json.at("name").get<std::string>(), json.at("vm").get<std::string>(),
-                  json.at("domain").get<std::string>(), json.at("extra_domain_xml").get<std::string>()};
 }
 
 Json ApplicationToJson(const Application& application) {
@@ -30,18 +30,6 @@ Json ApplicationToJson(const Application& application) {
               {"networks", application.networks},
               {"storage", application.storage},
               {"domain_type", application.domain_type}};
-}
-
-Application ApplicationFromJson(const Json& json) {
-  Application application;
-  application.name = json.at("name").get<std::string>();
-  application.source = json.at("source").get<std::string>();
-  application.target = json.at("target").get<std::string>();
-  for (const Json& workload : json.at("workloads")) application.workloads.push_back(WorkloadFromJson(workload));
-  json.at("networks").get_to(application.networks);
-  json.at("storage").get_to(application.storage);
-  application.domain_type = json.at("domain_type").get<std::string>();
-  return application;
 }
 
 // What is false, zero or empty is left out: a wave has thousands of steps.
@@ -64,24 +52,90 @@ Json StepToJson(const PlannedStep& step) {
   return json;
 }
 
-PlannedStep StepFromJson(const Json& json) {
+std::string Text(const JsonElement& json, const char* member) {
+  return std::string(json[member].get_string().value());
+}
+
+std::map<std::string, std::string> TextMap(const JsonElement& json) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [name, value] : simdjson::dom::object(json)) texts.emplace(name, std::string_view(value));
+  return texts;
+}
+
+Workload ReadWorkload(const JsonElement& json) {
+  return Workload{Text(json, "name"), Text(json, "vm"), Text(json, "domain"), Text(json, "extra_domain_xml")};
+}
+
+Application ReadApplication(const JsonElement& json) {
+  Application application;
+  application.name = Text(json, "name");
+  application.source = Text(json, "source");
+  application.target = Text(json, "target");
+  const simdjson::dom::array workloads = json["workloads"];
+  for (const JsonElement workload : workloads) application.workloads.push_back(ReadWorkload(workload));
+  application.networks = TextMap(json["networks"].value());
+  application.storage = TextMap(json["storage"].value());
+  application.domain_type = Text(json, "domain_type");
+  return application;
+}
+
+int Number(const JsonElement& json, const char* member) {
+  return static_cast<int>(json[member].get_int64().value());
+}
+
+bool Has(const JsonElement& json, const char* member) {
+  return json[member].error() == simdjson::SUCCESS;
+}
+
+bool Flag(const JsonElement& json, const char* member) {
+  return Has(json, member) && json[member].get_bool().value();
+}
+
+Result<PlannedStep> ReadStep(const JsonElement& json) {
   PlannedStep step;
-  const auto phase = PhaseFromName(json.at("phase").get<std::string>());
-  if (!phase) throw Json::other_error::create(501, "unknown phase", &json);
+  const auto phase = PhaseFromName(json["phase"].get_string().value());
+  if (!phase) return NotAPlan("unknown phase '" + Text(json, "phase") + "'");
   step.phase = *phase;
-  step.ordinal = json.at("ordinal").get<int>();
-  step.name = json.at("name").get<std::string>();
-  step.workload = json.value("workload", "");
-  step.parameters = json.at("parameters");
-  step.deadline = std::chrono::milliseconds(json.at("deadline_ms").get<std::int64_t>());
-  step.effect = json.value("effect", false);
-  step.moves_traffic = json.value("moves_traffic", false);
-  step.point_of_no_return = json.value("point_of_no_return", false);
-  step.undo_continues = json.value("undo_continues", false);
-  step.implicit = json.value("implicit", false);
-  step.line = json.value("line", 0);
-  step.column = json.value("column", 0);
+  step.ordinal = Number(json, "ordinal");
+  step.name = Text(json, "name");
+  if (Has(json, "workload")) step.workload = Text(json, "workload");
+  step.parameters = ToJson(json["parameters"].value());
+  step.deadline = std::chrono::milliseconds(json["deadline_ms"].get_int64().value());
+  step.effect = Flag(json, "effect");
+  step.moves_traffic = Flag(json, "moves_traffic");
+  step.point_of_no_return = Flag(json, "point_of_no_return");
+  step.undo_continues = Flag(json, "undo_continues");
+  step.implicit = Flag(json, "implicit");
+  if (Has(json, "line")) step.line = Number(json, "line");
+  if (Has(json, "column")) step.column = Number(json, "column");
   return step;
+}
+
+// Throws simdjson_error on what is not there or of another type.
+Result<Plan> ReadPlan(const JsonElement& json) {
+  Plan plan;
+  plan.application = ReadApplication(json["application"].value());
+  plan.wave = Number(json, "wave");
+  plan.rollback_window_minutes = Number(json, "rollback_window_minutes");
+  plan.runbook_path = Text(json, "runbook_path");
+  plan.runbook_text = Text(json, "runbook_text");
+  const simdjson::dom::array steps = json["steps"];
+  plan.steps.reserve(steps.size());
+  for (const JsonElement element : steps) {
+    Result<PlannedStep> step = ReadStep(element);
+    if (!step) return step.error();
+    plan.steps.push_back(*std::move(step));
+  }
+  return plan;
+}
+
+Result<Plan> ReadPlan(std::string_view text, const char* member) {
+  try {
+    const JsonElement json = JsonParser().parse(text.data(), text.size());
+    return ReadPlan(member ? json[member].value() : json);
+  } catch (const simdjson::simdjson_error& e) {
+    return NotAPlan(e.what());
+  }
 }
 
 }  // namespace
@@ -97,28 +151,16 @@ Json PlanToJson(const Plan& plan) {
               {"steps", std::move(steps)}};
 }
 
-Result<Plan> PlanFromJson(const Json& json) {
-  try {
-    Plan plan;
-    plan.application = ApplicationFromJson(json.at("application"));
-    plan.wave = json.at("wave").get<int>();
-    plan.rollback_window_minutes = json.at("rollback_window_minutes").get<int>();
-    plan.runbook_path = json.at("runbook_path").get<std::string>();
-    plan.runbook_text = json.at("runbook_text").get<std::string>();
-    plan.steps.reserve(json.at("steps").size());
-    for (const Json& step : json.at("steps")) plan.steps.push_back(StepFromJson(step));
-    return plan;
-  } catch (const Json::exception& e) {
-    return Error{ErrorKind::kCorrupt, "", "plan", e.what(),
-                 "it was not written by this version of vmferry, or changed"};
-  }
+Result<Plan> PlanFromText(std::string_view json) {
+  return ReadPlan(json, nullptr);
 }
 
 Result<Plan> PlanOf(const ApplicationState& application) {
-  const Json created = Json::parse(application.created, nullptr, false);
-  const auto plan = created.find("plan");
-  static const Json kNone;
-  return PlanFromJson(plan == created.end() ? kNone : *plan);
+  return PlanFromCreated(application.created ? *application.created : "");
+}
+
+Result<Plan> PlanFromCreated(std::string_view payload) {
+  return ReadPlan(payload, "plan");
 }
 
 // The members of a JSON object are kept sorted, so equal plans have equal texts.

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "state/run_state.h"
@@ -39,9 +40,10 @@ struct Plan {
 };
 
 Json PlanToJson(const Plan& plan);
-Result<Plan> PlanFromJson(const Json& json);
+Result<Plan> PlanFromText(std::string_view json);
 // The plan of an application, out of its first event.
 Result<Plan> PlanOf(const ApplicationState& application);
+Result<Plan> PlanFromCreated(std::string_view payload);  // of that event
 // SHA-256 of the plan's JSON, hex.
 std::string PlanDigest(const Plan& plan);
 

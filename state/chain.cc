@@ -10,6 +10,8 @@
 #include <optional>
 #include <utility>
 
+#include "state/json_text.h"
+
 namespace vmferry {
 namespace {
 
@@ -163,6 +165,13 @@ std::string EncodePayload(Json& payload, bool lossy) {
   return text;
 }
 
+Result<Event> WithPayload(Event event, std::string_view payload) {
+  event.payload = ParseJson(payload);
+  if (!event.payload.is_object())
+    return Corrupt("the payload of event " + std::to_string(event.seq) + " is not a JSON object");
+  return event;
+}
+
 }  // namespace
 
 Result<SealedEvent> Prepare(Event event) {
@@ -250,10 +259,15 @@ Result<Event> DecodeHeader(std::string_view header) {
 
 Result<Event> Decode(std::string_view header, std::string_view payload) {
   Result<Event> event = DecodeHeader(header);
+  return event ? WithPayload(*std::move(event), payload) : event;
+}
+
+Result<Event> DecodeToFold(std::string_view header, std::string_view payload) {
+  Result<Event> event = DecodeHeader(header);
   if (!event) return event;
-  event->payload = Json::parse(payload, nullptr, false);
-  if (!event->payload.is_object())
-    return Corrupt("the payload of event " + std::to_string(event->seq) + " is not a JSON object");
+  const bool plan = event->kind == EventKind::kRunCreated && !event->application.empty();
+  if (!plan) return WithPayload(*std::move(event), payload);
+  event->encoded = payload;
   return event;
 }
 

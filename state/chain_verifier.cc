@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "state/json_text.h"
+
 namespace vmferry {
 namespace {
 
@@ -38,7 +40,7 @@ void ChainVerifier::CheckPlace(ChainReport& report, const SealedEvent& row) {
 
 void ChainVerifier::NoteApplications(const SealedEvent& row) {
   if (!row.event.application.empty() || row.event.chain_seq != 1) return;
-  const Json payload = Json::parse(row.payload, nullptr, false);
+  const Json payload = ParseJson(row.payload);
   if (!payload.is_object() || !payload.contains("applications") || !payload["applications"].is_array()) return;
   for (const Json& name : payload["applications"])
     if (name.is_string()) promised_.push_back({row.event.run, name.get<std::string>()});

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "state/json_text.h"
+
 namespace vmferry {
 namespace {
 
@@ -30,7 +32,7 @@ std::optional<EventKind> EventKindFromName(std::string_view name) {
 
 Json PayloadOf(const Event& event) {
   if (event.encoded.empty()) return event.payload;
-  Json payload = Json::parse(event.encoded, nullptr, false);
+  Json payload = ParseJson(event.encoded);
   return payload.is_object() ? payload : Json::object();
 }
 

@@ -23,17 +23,18 @@ Json Member(const Json& payload, const char* member) {
   return found != payload.end() ? *found : Json();
 }
 
-void FoldCreated(RunState& run, ApplicationState* application, const Event& event) {
-  if (application) {
-    application->created = event.encoded.empty() ? event.payload.dump() : event.encoded;
-    application->created_ms = event.at.wall_ms;
-    return;
-  }
+void FoldRunCreated(RunState& run, const Event& event) {
   run.wave = event.payload;
   run.actor = event.actor;
   run.created_ms = event.at.wall_ms;
   for (const Json& name : Member(event.payload, "applications"))
     if (name.is_string()) run.order.push_back(name.get<std::string>());
+}
+
+void FoldCreated(ApplicationState& application, const Event& event) {
+  application.created =
+      std::make_shared<const std::string>(event.encoded.empty() ? event.payload.dump() : event.encoded);
+  application.created_ms = event.at.wall_ms;
 }
 
 void FoldIntent(ApplicationState& application, StepState& step, const Event& event) {
@@ -196,36 +197,23 @@ void FoldStep(ApplicationState& application, const Event& event) {
 }  // namespace
 
 void Fold(RunState& run, const Event& event) {
-  if (event.application.empty()) {
-    if (event.kind == EventKind::kRunCreated) FoldCreated(run, nullptr, event);
-    return;
-  }
-  ApplicationState& application = run.applications[event.application];
-  application.application = event.application;
+  if (!event.application.empty()) return Fold(run.applications[event.application], event);
+  if (event.kind == EventKind::kRunCreated) FoldRunCreated(run, event);
+}
+
+void Fold(ApplicationState& application, const Event& event) {
+  if (application.application.empty()) application.application = event.application;
   application.updated_ms = event.at.wall_ms;
   application.last_seq = event.seq;
   if (event.step >= 0) return FoldStep(application, event);
   switch (event.kind) {
-    case EventKind::kRunCreated: FoldCreated(run, &application, event); break;
+    case EventKind::kRunCreated: FoldCreated(application, event); break;
     case EventKind::kDecision: FoldDecision(application, event); break;
     case EventKind::kHold: FoldHold(application, event); break;
     case EventKind::kRelease: application.activity = application.returns_to; break;
     case EventKind::kPhase: FoldPhase(application, event); break;
     default: break;
   }
-}
-
-Status Fold(RunState& state, Event event, std::string_view payload) {
-  if (event.kind == EventKind::kRunCreated && !event.application.empty()) {
-    event.encoded = payload;
-  } else {
-    event.payload = Json::parse(payload, nullptr, false);
-    if (!event.payload.is_object())
-      return Error{ErrorKind::kCorrupt, "journal", "event " + std::to_string(event.seq),
-                   "its payload is not a JSON object", "`vmferry audit verify` shows what was changed"};
-  }
-  Fold(state, event);
-  return Ok();
 }
 
 }  // namespace vmferry

@@ -34,9 +34,9 @@ Result<RunState> MemoryJournal::State(const std::string& run) const {
   state.run = run;
   for (const SealedEvent& row : rows_) {
     if (row.event.run != run) continue;
-    Result<Event> event = DecodeHeader(row.header);
+    const Result<Event> event = DecodeToFold(row.header, row.payload);
     if (!event) return event.error();
-    if (const Status folded = Fold(state, *std::move(event), row.payload); !folded) return folded.error();
+    Fold(state, *event);
   }
   return state;
 }

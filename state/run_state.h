@@ -73,7 +73,7 @@ struct ApplicationState {
   bool rollback_requested = false;
   bool stop_requested = false;               // stop at the next safe point; cleared by a resume decision
   std::string reason;                        // of the latest rollback, hold or ending
-  std::string created;                       // the first event's payload as text: the plan (PlanOf, runbooks/plan.h)
+  std::shared_ptr<const std::string> created;  // the first event's payload: the plan (PlanOf, runbooks/plan.h)
   std::map<int, StepState> steps;            // by index in the plan; absent: pending
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
@@ -93,7 +93,7 @@ struct RunState {
 // Applies one event. Unknown payload members are ignored; an event that cannot follow (an outcome without intent) is
 // tolerated by leaving the state as it was, since the journal, not the fold, is checked by Verify.
 void Fold(RunState& state, const Event& event);
-// The same for an event as stored: its payload is parsed unless it is a plan. kCorrupt if it cannot be.
-Status Fold(RunState& state, Event event, std::string_view payload);
+// The same for an event of this application.
+void Fold(ApplicationState& state, const Event& event);
 
 }  // namespace vmferry

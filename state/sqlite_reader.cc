@@ -6,6 +6,7 @@
 #include "state/chain.h"
 #include "state/chain_verifier.h"
 #include "state/journal_schema.h"
+#include "state/parallel_fold.h"
 
 namespace vmferry {
 namespace {
@@ -22,6 +23,8 @@ constexpr char kRuns[] = R"sql(
 // A whole run is found by the index. Its tail (somebody watches) by seq: the index would give all of the run.
 constexpr char kReadRun[] =
     "SELECT header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) AND seq > ?2 ORDER BY seq";
+constexpr char kFoldRun[] =
+    "SELECT application, header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq";
 constexpr char kReadTail[] = "SELECT header, payload FROM events WHERE +run = ?1 AND seq > ?2 ORDER BY seq";
 
 }  // namespace
@@ -68,17 +71,18 @@ Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64
 
 Result<RunState> SqliteReader::State(const std::string& run) const {
   const std::lock_guard lock(mutex_);
-  Statement statement(connection_, kReadRun);
-  statement.Bind(1, run).Bind(2, 0);
-  RunState state;
-  state.run = run;
+  Statement statement(connection_, kFoldRun);
+  statement.Bind(1, run);
+  ParallelFold fold(run);
   const Status status = statement.ForEach([&]() -> Status {
-    Result<Event> event = DecodeHeader(statement.Text(0));
-    if (!event) return event.error();
-    return Fold(state, *std::move(event), statement.Text(1));
+    fold.Add(statement.Text(0), statement.Text(1), statement.Text(2));
+    return Ok();
   });
   if (!status) return status.error();
-  return state;
+  Result<RunState> state = fold.Finish();
+  if (state) return state;
+  return JournalError(ErrorKind::kCorrupt, connection_.path(), state.error().message,
+                      "`vmferry audit verify` shows what was changed");
 }
 
 Result<std::vector<ChainReport>> SqliteReader::Verify(const std::string& run) const {

@@ -195,7 +195,7 @@ TEST(LookUp, MakesPathsAbsoluteFromTheFileTheyStandIn) {
 
 TEST(Plan, SurvivesJson) {
   const Plan plan = GoodPlan(kRunbook, StandardSite());
-  const Result<Plan> again = PlanFromJson(Json::parse(PlanToJson(plan).dump()));
+  const Result<Plan> again = PlanFromText(PlanToJson(plan).dump());
   ASSERT_TRUE(again) << Describe(again.error());
   EXPECT_EQ(PlanToJson(*again), PlanToJson(plan));
   EXPECT_EQ(PlanDigest(*again), PlanDigest(plan));
@@ -218,17 +218,17 @@ TEST(Plan, RefusesEveryKindOfBrokenJson) {
     if (key.starts_with("runbook_")) continue;  // any text will do
     Json without = good;
     without.erase(key);
-    EXPECT_FALSE(PlanFromJson(without)) << key;
+    EXPECT_FALSE(PlanFromText(without.dump())) << key;
     Json wrong = good;
     wrong[key] = "something else";
-    EXPECT_FALSE(PlanFromJson(wrong)) << key;
+    EXPECT_FALSE(PlanFromText(wrong.dump())) << key;
   }
   Json phase = good;
   phase["steps"][0]["phase"] = "lunch";
-  const Result<Plan> refused = PlanFromJson(phase);
+  const Result<Plan> refused = PlanFromText(phase.dump());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kCorrupt);
-  EXPECT_FALSE(PlanFromJson(Json("text")));
+  EXPECT_FALSE(PlanFromText("text"));
 }
 
 TEST(Site, HasAbsolutePathsAndSecretsAsReferences) {

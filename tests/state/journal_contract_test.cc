@@ -56,8 +56,8 @@ TEST_P(JournalContract, StateIsWhatTheEventsAddUpToWithThePlanAsText) {
   ASSERT_TRUE(state) << Describe(state.error());
   EXPECT_EQ(state->order, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(state->applications.at("a").phase, Phase::kCutover);
-  EXPECT_EQ(state->applications.at("a").created, plan.dump());
-  EXPECT_EQ(state->applications.at("b").created, plan.dump());
+  EXPECT_EQ(*state->applications.at("a").created, plan.dump());
+  EXPECT_EQ(*state->applications.at("b").created, plan.dump());
   const auto read = journal_->Read("r-1");
   ASSERT_TRUE(read);
   EXPECT_EQ(read->at(2).payload, plan) << "read as written, whichever way it was given";
