@@ -112,14 +112,21 @@ class Delivery {
   bool given_up_ = false;
 };
 
-// Runs `work` on the pool; nothing when it did not return within `patience` (it goes on, its result is dropped).
+// Runs `work` on the pool, whose result is received from what is returned.
 template <class T>
-Task<std::optional<T>> OnPool(Loop& loop, std::function<T()> work, std::chrono::milliseconds patience) {
+std::shared_ptr<Delivery<T>> StartOnPool(Loop& loop, std::function<T()> work) {
   auto delivery = std::make_shared<Delivery<T>>(loop);
   boost::asio::post(loop.pool(), [delivery, work = std::move(work)]() mutable {
     T value = work();
     Delivery<T>::Send(std::move(delivery), std::move(value));
   });
+  return delivery;
+}
+
+// Runs `work` on the pool; nothing when it did not return within `patience` (it goes on, its result is dropped).
+template <class T>
+Task<std::optional<T>> OnPool(Loop& loop, std::function<T()> work, std::chrono::milliseconds patience) {
+  const auto delivery = StartOnPool(loop, std::move(work));
   co_return co_await delivery->Receive(patience);
 }
 

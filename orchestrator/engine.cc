@@ -157,11 +157,19 @@ bool Engine::Working(const std::string& id) const {
   return found != runs_.end() && found->second->driving > 0;
 }
 
+// The pool reads it while what comes before its use goes on.
+void Engine::BeginLoading(Application_& application) {
+  if (application.plan || application.loading) return;
+  const std::shared_ptr<const std::string> created = application.state().created;
+  std::function<Result<Plan>()> read = [created] { return PlanFromCreated(created ? *created : ""); };
+  application.loading = StartOnPool(loop_, std::move(read));
+}
+
 // Without a plan that can be read, a person is needed.
 Task<void> Engine::LoadPlan(Application_& application) {
-  const ApplicationState& state = application.state();
-  std::function<Result<Plan>()> read = [&state] { return PlanOf(state); };  // of what no event changes
-  std::optional<Result<Plan>> plan = co_await OnPool(loop_, std::move(read), kForEver);
+  BeginLoading(application);
+  std::optional<Result<Plan>> plan = co_await application.loading->Receive(kForEver);
+  application.loading.reset();
   if (plan->ok()) {
     application.Keep(std::move(**plan));
     co_return;

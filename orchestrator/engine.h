@@ -95,6 +95,7 @@ class Engine {
   void Publish(Run_& run, const std::vector<Event>& events);
   Event Draft(const Application_& application, EventKind kind, Json payload) const;
   Run_* Install(const std::string& run, RunState state, const Site& site);
+  void BeginLoading(Application_& application);
   Task<void> LoadPlan(Application_& application);
   void AbortUnstarted(Run_& run);
 

@@ -78,10 +78,13 @@ Result<std::string> Engine::Submit(Submission submission) {
 
 Status Engine::Adopt(const std::string& id, const Site* site) {
   if (runs_.contains(id)) {
-    if (site && Working(id))
+    const bool same = site && SiteToJson(*site) == SiteToJson(runs_.at(id)->site);
+    if (!site || same) return Ok();
+    if (Working(id))
       return Error{ErrorKind::kConflict, "engine", "run " + id, "it is at work, with the site it began with",
                    "leave --site out, or stop the run first"};
-    if (site) runs_.at(id)->systems = make_systems_(*site);
+    runs_.at(id)->site = *site;
+    runs_.at(id)->systems = make_systems_(*site);
     return Ok();
   }
   Result<RunState> state = journal_.State(id);
@@ -118,11 +121,15 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
     payload["step"] = *step;
     payload["name"] = decision.step;
   }
+  const auto waits_its_turn = [&run, &decision](const std::string& name) {
+    return decision.kind == "resume" && run.applications.at(name)->state().phase == Phase::kPlanned;
+  };
   std::vector<Event> events;
   for (const std::string& name : *chosen) {
     Event event = Draft(*run.applications.at(name), EventKind::kDecision, payload);
     event.actor = decision.actor;
     events.push_back(std::move(event));
+    if (!waits_its_turn(name)) BeginLoading(*run.applications.at(name));
   }
   auto appended = AppendNow(run, std::move(events));
   if (!appended) return appended.error();
@@ -131,8 +138,7 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
     Application_& application = *run.applications.at(name);
     if (decision.kind == "resume") application.started.clear();
     application.wake.Notify();
-    const bool waits_its_turn = application.state().phase == Phase::kPlanned && decision.kind == "resume";
-    waits_its_turn ? Await(application) : Start(application);
+    waits_its_turn(name) ? Await(application) : Start(application);
   }
   Schedule(run);
   return Ok();

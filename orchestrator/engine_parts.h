@@ -42,6 +42,7 @@ struct Engine::Application_ {
   const std::string name;
   const ApplicationState& state_;    // in the run's state, which only grows
   std::shared_ptr<const Plan> plan;  // until it rests, then read again if need be; a call that was given up keeps it
+  std::shared_ptr<Delivery<Result<Plan>>> loading;  // the plan, while it is read
   Signal wake;            // a decision was journaled or the engine stops
   Signal stored;          // an append was acknowledged
   bool driving = false;

@@ -587,5 +587,24 @@ TEST(Engine, SourceAndTargetNeverRunTogetherOnTheNetwork) {
   EXPECT_TRUE(source);
 }
 
+// A `rollback RUN --site SITE` with the very site the run works with was refused as if it were another one. An order
+// given at 2 a.m. must not fail on an option that changes nothing.
+TEST(Engine, ARunAtWorkTakesItsOwnSiteAgainButNoOther) {
+  FakeRun run(1);
+  std::vector<Status> answers;
+  run.on_event = [&](const Event& event, Engine& engine) {
+    if (event.kind != EventKind::kIntent || !answers.empty()) return;
+    Site other = run.submission.site;
+    answers.push_back(engine.Adopt(event.run, &other));
+    other.networks["another"] = "user";
+    answers.push_back(engine.Adopt(event.run, &other));
+  };
+  ASSERT_TRUE(run.Run().ok());
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_TRUE(answers[0].ok()) << Describe(answers[0].error());
+  ASSERT_FALSE(answers[1].ok());
+  EXPECT_EQ(answers[1].error().kind, ErrorKind::kConflict);
+}
+
 }  // namespace
 }  // namespace vmferry
