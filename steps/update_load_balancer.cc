@@ -7,10 +7,15 @@
 
 #include "steps/catalogue.h"
 #include "steps/parameters.h"
+#include "steps/staged_shift.h"
+#include "steps/systems.h"
 #include "steps/traffic.h"
+#include "steps/words.h"
 
 namespace vmferry {
 namespace {
+
+using std::chrono::milliseconds;
 
 StepSpec MakeSpec() {
   StepSpec spec;
@@ -26,13 +31,19 @@ StepSpec MakeSpec() {
       Optional("sourceServer", ParameterType::kText, "",
                "the pool's server that is the source; must be out of service"),
       Optional("weight", ParameterType::kInteger, "", "weight of the target's server; absent: as it is"),
+      Optional("stages", ParameterType::kTextList, "",
+               "percents of that weight to go through, rising, the last 100; absent: all at once"),
+      Optional("stageFor", ParameterType::kDuration, "1m", "how long each stage but the last is looked at"),
+      Service("probe", "probe", false, "the service that asks `stageUrl`"),
+      Optional("stageUrl", ParameterType::kUrl, "", "address that must answer with status 200 during a stage"),
+      Optional("stageFailures", ParameterType::kInteger, "3", "bad looks in a row, a second apart, that mean: go back"),
   };
   spec.reads = "states and health of the pool's servers";
   spec.changes = "state (and weight) of the target's server on the load balancer";
   spec.undo = "takes the target's server out of service, as it was; the source's server is not touched";
   spec.example =
       "cutoverSteps:\n  - update_load_balancer:\n      loadBalancer: edge\n      pool: shop\n      targetServer: kvm\n"
-      "      sourceServer: vmware\n";
+      "      sourceServer: vmware\n      stages: [10, 50, 100]\n      stageFor: 2m\n";
   return spec;
 }
 
@@ -62,6 +73,41 @@ int WeightOf(const StepContext& context) {
   return static_cast<int>(IntegerOf(context.parameters, "weight", -1));
 }
 
+// Of the server at the end: as declared, else as it is (-1), which is as it was before the first stage.
+int FinalWeight(const StepContext& context) {
+  const bool staged = !Member(context.parameters, "stages").empty();
+  if (WeightOf(context) >= 0 || !staged) return WeightOf(context);
+  return static_cast<int>(IntegerOf(Member(context.before, "traffic"), "weight", -1));
+}
+
+// What is wrong with the stages as declared.
+std::vector<Error> StageProblems(const StepContext& context) {
+  const Result<std::vector<int>> stages = StagesOf(context);
+  if (!stages) return {stages.error()};
+  std::vector<Error> problems;
+  if (!TextOf(context.parameters, "stageUrl").empty())
+    if (const Result<Plugin*> probe = ServiceOf(context, "probe"); !probe) problems.push_back(probe.error());
+  const milliseconds stage = DurationOf(context.parameters, "stageFor", milliseconds(0));
+  const milliseconds all = stage * (static_cast<int>(stages->size()) - 1);
+  const milliseconds deadline = DurationOf(context.parameters, "deadline", milliseconds::max());
+  if (all >= deadline)
+    problems.push_back(Error{ErrorKind::kInvalid, "vmferry", "",
+                             "the stages take " + DurationInWords(all) + ", longer than the step's deadline of " +
+                                 DurationInWords(deadline),
+                             "set the parameter `deadline`, or shorten `stageFor`"});
+  return problems;
+}
+
+std::string StagesInWords(const StepContext& context) {
+  const Result<std::vector<int>> stages = StagesOf(context);
+  if (!stages || stages->size() == 1) return "";
+  std::string text;
+  for (const int percent : *stages) text += (text.empty() ? ", at " : ", ") + std::to_string(percent) + " %";
+  const std::string url = TextOf(context.parameters, "stageUrl");
+  return text + " of its weight, " + DurationInWords(DurationOf(context.parameters, "stageFor", milliseconds(0))) +
+         " each" + (url.empty() ? "" : " while " + url + " answers");
+}
+
 class UpdateLoadBalancerStep final : public Step {
  public:
   const StepSpec& spec() const override {
@@ -78,10 +124,11 @@ class UpdateLoadBalancerStep final : public Step {
     observation.before = {{"traffic", ServerImage(*server)}};
     observation.evidence = Facts(*place, *server);
     const bool healthy = server->health == "up" || server->health == "no check";
-    const bool weighted = WeightOf(context) < 0 || WeightOf(context) == server->weight;
+    const auto weight = static_cast<int>(IntegerOf(context.handle, "weight", WeightOf(context)));
+    const bool weighted = weight < 0 || weight == server->weight;
     if (server->state == "ready" && healthy && weighted && RequireSourceOut(context))
       observation.verdict = Verdict::kDone;
-    else if (server->state == "drain")
+    else if (server->state == "drain" || !context.handle.is_null())
       observation.verdict = Verdict::kPartial;
     return observation;
   }
@@ -91,7 +138,7 @@ class UpdateLoadBalancerStep final : public Step {
     if (!place) return place.error();
     const Status source_out = RequireSourceOut(context);
     if (!source_out) return source_out.error();
-    Result<Pending> served = PutInService(context, *place, WeightOf(context), true);
+    Result<Pending> served = ShiftInStages(context, *place, FinalWeight(context), context.handle);
     if (!served) return served.error();
     if (*served) return **served;
     const Result<LbServer> server = ReadServer(context, *place);
@@ -129,7 +176,8 @@ class UpdateLoadBalancerStep final : public Step {
     const LbServer& facts = *server;
     const std::string name = place->pool + "/" + facts.name;
     forecast.will = "make server " + name + " (" + facts.address + ", now " + facts.state + ", " + facts.health +
-                    ") ready once it is healthy";
+                    ") ready once it is healthy" + StagesInWords(context);
+    for (Error& problem : StageProblems(context)) forecast.problems.push_back(std::move(problem));
     forecast.undo = "server " + name + " out of service (" + (facts.state == "ready" ? "maint" : facts.state) + ")";
     if (facts.weight == 0 && WeightOf(context) < 0)
       forecast.problems.push_back(PlaceError(*place, ErrorKind::kInvalid,
