@@ -32,12 +32,13 @@ namespace vmferry {
 template <class T>
 using Task = boost::asio::awaitable<T>;
 
-// The engine's thread and the pool for step calls.
+// The engine's thread, the pool for step calls, and the threads for work of our own, which always ends.
 class Loop {
  public:
   explicit Loop(std::size_t pool_threads) : pool_(pool_threads) {}
   boost::asio::io_context& io() { return io_; }
   boost::asio::thread_pool& pool() { return pool_; }
+  boost::asio::thread_pool& own_pool() { return own_pool_; }
   void Run() { io_.run(); }
   // Pool calls that were given up and have not come back. A process that ends with some must not wait for the pool.
   std::atomic<int>& abandoned() { return abandoned_; }
@@ -45,6 +46,7 @@ class Loop {
  private:
   boost::asio::io_context io_;
   boost::asio::thread_pool pool_;
+  boost::asio::thread_pool own_pool_{2};
   std::atomic<int> abandoned_{0};
 };
 
@@ -112,11 +114,11 @@ class Delivery {
   bool given_up_ = false;
 };
 
-// Runs `work` on the pool, whose result is received from what is returned.
+// Runs `work` on a pool of the loop's; its result is received from what is returned.
 template <class T>
-std::shared_ptr<Delivery<T>> StartOnPool(Loop& loop, std::function<T()> work) {
+std::shared_ptr<Delivery<T>> Begin(Loop& loop, boost::asio::thread_pool& pool, std::function<T()> work) {
   auto delivery = std::make_shared<Delivery<T>>(loop);
-  boost::asio::post(loop.pool(), [delivery, work = std::move(work)]() mutable {
+  boost::asio::post(pool, [delivery, work = std::move(work)]() mutable {
     T value = work();
     Delivery<T>::Send(std::move(delivery), std::move(value));
   });
@@ -126,7 +128,7 @@ std::shared_ptr<Delivery<T>> StartOnPool(Loop& loop, std::function<T()> work) {
 // Runs `work` on the pool; nothing when it did not return within `patience` (it goes on, its result is dropped).
 template <class T>
 Task<std::optional<T>> OnPool(Loop& loop, std::function<T()> work, std::chrono::milliseconds patience) {
-  const auto delivery = StartOnPool(loop, std::move(work));
+  const auto delivery = Begin(loop, loop.pool(), std::move(work));
   co_return co_await delivery->Receive(patience);
 }
 

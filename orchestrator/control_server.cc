@@ -20,6 +20,7 @@ using Protocol = boost::asio::local::stream_protocol;
 constexpr std::size_t kMaxRequest = std::size_t{16} << 20;
 constexpr std::size_t kMaxWaitingMeters = 64;  // meters beyond are skipped: a slow client gets events only
 constexpr std::size_t kMaxWaiting = 100000;    // a client this far behind is dropped
+constexpr std::int64_t kSlice = 100;           // events of a run's history that are read at a time
 
 unsigned PeerUid(Protocol::socket& socket) {
   ucred credentials{};
@@ -36,16 +37,21 @@ struct Client : std::enable_shared_from_this<Client> {
     waiting.push_back(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
     more.Notify();
   }
-  // An event once, though it may stand in the journal before it is published.
-  void SendEvent(const Event& event, bool history) {
-    if (event.seq <= last_seq) return;
-    last_seq = event.seq;
-    Send({{"event", EventToJson(event)}, {"history", history}});
+  // An event once, though it may stand in the journal before it is published. Those of one application come in order.
+  void SendEvent(const Event& event) {
+    std::int64_t& last = last_seq[event.application];
+    if (event.seq <= last) return;
+    last = event.seq;
+    Send({{"event", EventToJson(event)}, {"history", event.seq <= history_until}});
   }
   // Nothing more will come; the client has `patience` to read what is left.
   void Finish(std::chrono::milliseconds patience) {
     finished = true;
     more.Notify();
+    Hurry(patience);
+  }
+  // It is dropped after `patience`, counted from the latest call.
+  void Hurry(std::chrono::milliseconds patience) {
     last_words.expires_after(patience);
     last_words.async_wait([weak = weak_from_this()](boost::system::error_code cancelled) {
       const auto self = weak.lock();
@@ -61,8 +67,10 @@ struct Client : std::enable_shared_from_this<Client> {
   Signal more;
   boost::asio::steady_timer last_words;
   std::deque<std::string> waiting;
-  std::int64_t last_seq = 0;
-  std::string run;  // the run it follows
+  std::map<std::string, std::int64_t> last_seq;  // sent, by application
+  std::string run;                               // the run it follows
+  bool behind = false;                           // it still gets what stands in the journal; what happens comes with it
+  std::int64_t history_until = 0;                // seq; later events happened while it followed
   bool asked = false;
   bool finished = false;
 };
@@ -97,7 +105,7 @@ class Server final : public ControlServer, public Watcher {
 
   void OnEvent(const Event& event, const RunState&) override {
     for (const auto& client : clients_)
-      if (client->run == event.run) client->SendEvent(event, false);
+      if (client->run == event.run && !client->behind) client->SendEvent(event);
   }
   void OnMeter(const std::string& run, const std::string& application, int step, const Meter& meter) override {
     const Json line{{"meter",
@@ -140,7 +148,12 @@ class Server final : public ControlServer, public Watcher {
   }
 
   Task<void> Write(std::shared_ptr<Client> client) {
-    while (!client->waiting.empty() || !client->finished) {
+    std::int64_t read_until = 0;
+    while (client->behind || !client->waiting.empty() || !client->finished) {
+      if (client->waiting.empty() && client->behind) {
+        ReadOn(*client, read_until);
+        continue;
+      }
       if (client->waiting.empty()) {
         co_await client->more.Wait(kForEver);
         continue;
@@ -153,6 +166,16 @@ class Server final : public ControlServer, public Watcher {
       co_await boost::asio::async_write(client->socket, bytes, token);
       if (failed) co_return;
     }
+  }
+
+  // The next slice of the run's journal, by and by: a long history must not stop the engine, nor fill its memory.
+  void ReadOn(Client& client, std::int64_t& read_until) {
+    const auto events = journal_.Read(client.run, read_until, kSlice);
+    client.behind = events && !events->empty();
+    if (!client.behind) return Look();
+    read_until = events->back().seq;
+    if (!engine_.Working(client.run)) client.Hurry(patience_);
+    for (const Event& event : *events) client.SendEvent(event);
   }
 
   void Handle(Client& client, const std::string& text) {
@@ -171,6 +194,7 @@ class Server final : public ControlServer, public Watcher {
       run = Error{ErrorKind::kInvalid, "engine", "", std::string("malformed request: ") + e.what(), ""};
     }
     if (!run) {
+      client.behind = false;
       client.Send({{"error", ErrorToJson(run.error())}});
       client.Finish(patience_);
       return;
@@ -210,17 +234,20 @@ class Server final : public ControlServer, public Watcher {
   // From here on the client gets the run's events; first those there are.
   void Follow(Client& client, const std::string& run) {
     client.run = run;
+    client.behind = true;
     client.Send({{"run", run}});
-    const auto events = journal_.Read(run);
-    if (!events) return;
-    for (const Event& event : *events) client.SendEvent(event, true);
+    for (const auto& [name, application] : engine_.Find(run)->applications)
+      client.history_until = std::max(client.history_until, application.last_seq);
   }
 
   // Tells the clients whose run rests, or that the engine stops.
   void Look() {
     for (const auto& client : clients_) {
-      if (client->run.empty() || client->finished) continue;
-      if (engine_.Working(client->run)) continue;
+      if (client->run.empty() || client->finished || engine_.Working(client->run)) continue;
+      if (client->behind) {
+        client->Hurry(patience_);
+        continue;
+      }
       if (engine_.stopping())
         client->Send({{"stopped", engine_.stop_reason()}});
       else

@@ -5,6 +5,7 @@
 
 #include "orchestrator/engine_parts.h"
 #include "orchestrator/performer.h"
+#include "state/chain.h"
 
 namespace vmferry {
 Engine::Engine(Loop& loop, Journal& journal, const Clock& clock, SystemsMaker systems, EngineOptions options)
@@ -23,14 +24,17 @@ Event Engine::Draft(const Application_& application, EventKind kind, Json payloa
   return event;
 }
 
-void Engine::Publish(Run_& run, const std::vector<Event>& events) {
-  for (const Event& event : events) {
-    const ApplicationState* state = event.application.empty() ? nullptr : &run.state.applications[event.application];
-    if (state && HasFailed(*state)) --run.failed;
-    Fold(run.state, event);
-    if (state && HasFailed(*state)) ++run.failed;
+void Engine::Take(Run_& run, const Event& event) {
+  if (event.application.empty()) return Fold(run.state, event);
+  ApplicationState& state = run.state.applications[event.application];
+  run.failed -= HasFailed(state) ? 1 : 0;
+  Fold(state, event);
+  run.failed += HasFailed(state) ? 1 : 0;
+}
+
+void Engine::Show(const Run_& run, const std::vector<Event>& events) {
+  for (const Event& event : events)
     for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
-  }
 }
 
 Result<std::vector<Event>> Engine::AppendNow(Run_& run, std::vector<Event> events) {
@@ -39,39 +43,35 @@ Result<std::vector<Event>> Engine::AppendNow(Run_& run, std::vector<Event> event
     journal_error_ = appended.error();
     return appended.error();
   }
-  Publish(run, *appended);
+  for (const Event& event : *appended) Take(run, event);
   return appended;
 }
 
-Task<void> Engine::Record(Application_& application, std::vector<Event> events) {
+// Folds the events at once and journals them; returns when no more than `behind` of the application's appends are
+// under way. So the state is never behind the journal and always in its order, and a decision may come at any time.
+// Watchers see an event once it is durable.
+Task<void> Engine::Append(Application_& application, std::vector<Event> events, int behind) {
   if (journal_error_) co_return;
-  using Answer = Result<std::vector<Event>>;
-  auto delivery = std::make_shared<Delivery<Answer>>(loop_);
-  ++application.appending;
-  journal_.AppendAsync(std::move(events), [delivery](Answer answer) mutable {
-    Delivery<Answer>::Send(std::move(delivery), std::move(answer));
-  });
-  std::optional<Answer> answer = co_await delivery->Receive(kForEver);
-  --application.appending;
-  if (answer && answer->ok()) {
-    Publish(application.run, **answer);
-    co_return;
+  for (Event& event : events) {
+    Normalise(event);
+    Take(application.run, event);
   }
-  journal_error_ = answer->error();
-  RequestStop("the journal failed");
-}
-
-// For an outcome behind which only looking follows, which changes nothing: a check after a check, or the look before an
-// effect's intent. It is folded at once, and the application is at most one commit ahead of its journal. The intent
-// itself is in the journal before its effect, and so is, by the journal's order, everything before it.
-Task<void> Engine::RecordAhead(Application_& application, std::vector<Event> events) {
-  if (journal_error_) co_return;
-  for (const Event& event : events) Fold(application.run.state, event);
   ++application.appending;
   journal_.AppendAsync(std::move(events), [this, &application](Result<std::vector<Event>> answer) {
     boost::asio::post(loop_.io(), [this, &application, answer = std::move(answer)] { Acknowledge(application, answer); });
   });
-  co_await CatchUp(application, 1);
+  co_await CatchUp(application, behind);
+}
+
+Task<void> Engine::Record(Application_& application, std::vector<Event> events) {
+  return Append(application, std::move(events), 0);
+}
+
+// For an outcome behind which only looking follows, which changes nothing: a check after a check, or the look before an
+// effect's intent. The application is at most one commit ahead of its journal. The intent itself is in the journal
+// before its effect, and so is, by the journal's order, everything before it.
+Task<void> Engine::RecordAhead(Application_& application, std::vector<Event> events) {
+  return Append(application, std::move(events), 1);
 }
 
 // Returns when no more than `behind` appends are under way.
@@ -87,10 +87,9 @@ void Engine::Acknowledge(Application_& application, const Result<std::vector<Eve
     RequestStop("the journal failed");
     return;
   }
-  Run_& run = application.run;
-  run.state.applications[application.name].last_seq = answer->back().seq;
-  for (const Event& event : *answer)
-    for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
+  ApplicationState& state = application.run.state.applications[application.name];
+  for (const Event& event : *answer) FoldPlace(state, event);
+  Show(application.run, *answer);
 }
 
 void Engine::Await(Application_& application) {
@@ -123,7 +122,10 @@ void Engine::AbortUnstarted(Run_& run) {
     events.push_back(
         Draft(*application, EventKind::kPhase, {{"phase", std::string(Name(Phase::kAborted))}, {"reason", reason}}));
   }
-  if (!events.empty() && !AppendNow(run, std::move(events))) RequestStop("the journal failed");
+  if (events.empty()) return;
+  const auto appended = AppendNow(run, std::move(events));
+  if (!appended) return RequestStop("the journal failed");
+  Show(run, *appended);
 }
 
 void Engine::Start(Application_& application) {
@@ -157,12 +159,12 @@ bool Engine::Working(const std::string& id) const {
   return found != runs_.end() && found->second->driving > 0;
 }
 
-// The pool reads it while what comes before its use goes on.
+// It is read while what comes before its use goes on.
 void Engine::BeginLoading(Application_& application) {
   if (application.plan || application.loading) return;
   const std::shared_ptr<const std::string> created = application.state().created;
   std::function<Result<Plan>()> read = [created] { return PlanFromCreated(created ? *created : ""); };
-  application.loading = StartOnPool(loop_, std::move(read));
+  application.loading = Begin(loop_, loop_.own_pool(), std::move(read));
 }
 
 // Without a plan that can be read, a person is needed.

@@ -85,14 +85,15 @@ class Engine {
   void Start(Application_& application);
   Task<void> Drive(Application_& application);
   Task<void> Carry(Application_& application, const Command& command);
+  Task<void> Append(Application_& application, std::vector<Event> events, int behind);
   Task<void> Record(Application_& application, std::vector<Event> events);
   Task<void> RecordAhead(Application_& application, std::vector<Event> events);
   Task<void> CatchUp(Application_& application, int behind);
   void Acknowledge(Application_& application, const Result<std::vector<Event>>& answer);
-  Status Settled(const Run_& run, const std::vector<std::string>& applications) const;
   Task<void> RecordStop(Application_& application);
   Result<std::vector<Event>> AppendNow(Run_& run, std::vector<Event> events);
-  void Publish(Run_& run, const std::vector<Event>& events);
+  void Take(Run_& run, const Event& event);
+  void Show(const Run_& run, const std::vector<Event>& events);
   Event Draft(const Application_& application, EventKind kind, Json payload) const;
   Run_* Install(const std::string& run, RunState state, const Site& site);
   void BeginLoading(Application_& application);

@@ -69,7 +69,9 @@ Result<std::string> Engine::Submit(Submission submission) {
   first.payload = wave;
   events.insert(events.begin(), std::move(first));
   for (Event& event : events) event.actor = submission.actor;
-  if (const auto appended = AppendNow(run, std::move(events)); !appended) return appended.error();
+  const auto appended = AppendNow(run, std::move(events));
+  if (!appended) return appended.error();
+  Show(run, *appended);
   submission.wave.plans.clear();
   malloc_trim(0);  // the texts of a large wave were there three times over
   Schedule(run);
@@ -83,8 +85,9 @@ Status Engine::Adopt(const std::string& id, const Site* site) {
     if (Working(id))
       return Error{ErrorKind::kConflict, "engine", "run " + id, "it is at work, with the site it began with",
                    "leave --site out, or stop the run first"};
-    runs_.at(id)->site = *site;
-    runs_.at(id)->systems = make_systems_(*site);
+    Run_& run = *runs_.at(id);
+    run.retired.push_back(std::exchange(run.systems, make_systems_(*site)));
+    run.site = *site;
     return Ok();
   }
   Result<RunState> state = journal_.State(id);
@@ -112,7 +115,6 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
   Run_& run = *found->second;
   auto chosen = MayDecide(run.state, decision);
   if (!chosen) return chosen.error();
-  if (const Status settled = Settled(run, *chosen); !settled) return settled.error();
   Json payload{{"kind", decision.kind}, {"reason", decision.reason}};
   if (!decision.assume.empty()) {
     const Result<int> step = AssumedStep(run.state, *chosen, decision);
@@ -133,6 +135,8 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
   }
   auto appended = AppendNow(run, std::move(events));
   if (!appended) return appended.error();
+  // Behind those events that were durable before, whose acknowledgement waits in the loop.
+  boost::asio::post(loop_.io(), [this, &run, events = std::move(*appended)] { Show(run, events); });
   if (decision.kind == "resume") run.stopped_after_failures = false;
   for (const std::string& name : *chosen) {
     Application_& application = *run.applications.at(name);
@@ -141,15 +145,6 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
     waits_its_turn(name) ? Await(application) : Start(application);
   }
   Schedule(run);
-  return Ok();
-}
-
-// A decision is judged by a state that has everything in it; what is just being written will be there in a moment.
-Status Engine::Settled(const Run_& run, const std::vector<std::string>& names) const {
-  for (const std::string& name : names)
-    if (run.applications.at(name)->appending > 0)
-      return Error{ErrorKind::kUnavailable, "engine", "application " + name, "it is just writing an event",
-                   "try again in a moment"};
   return Ok();
 }
 

@@ -25,6 +25,7 @@ struct Engine::Run_ {
   std::deque<Application_*> waiting;       // for their turn, in the wave's order
   bool stopped_after_failures = false;     // no application starts any more
   std::shared_ptr<SystemSet> systems;
+  std::vector<std::shared_ptr<SystemSet>> retired;  // a call that was given up, or a worker, may still use one
   std::map<std::string, std::unique_ptr<Application_>> applications;
 };
 
@@ -47,7 +48,7 @@ struct Engine::Application_ {
   Signal stored;          // an append was acknowledged
   bool driving = false;
   bool waiting = false;   // for its turn
-  int appending = 0;      // appends under way: decisions wait, so that they are folded in the journal's order
+  int appending = 0;      // appends under way
   // Step calls that were given up and have not come back: no other call for this application meanwhile.
   std::shared_ptr<std::atomic<int>> abandoned = std::make_shared<std::atomic<int>>(0);
   std::set<int> started;  // steps whose attempt this engine began since the last resume: others are in doubt

@@ -108,13 +108,17 @@ Task<Performer::Next> Performer::Settle(std::optional<Error> why) {
 
 // Looks until there is an answer that counts, the deadline is past, or somebody interrupts. Never goes on without one.
 Task<std::optional<Result<Observation>>> Performer::LookUntilAnswered() {
+  const std::chrono::milliseconds pause(1000);
   for (;;) {
+    while (*application_.abandoned > 0) {
+      meter_.text = "an earlier call has not come back; nothing else is asked meanwhile";
+      if (PastDeadline() || co_await Wait(pause) == Next::kLeave) co_return std::nullopt;
+    }
     auto looked = co_await Look();
     if (looked && looked->ok()) co_return looked;
     meter_.text = looked ? Describe(looked->error()) : "no answer to the question what became of it";
     const bool again = !looked || SafeToRetry(looked->error());
     if (!again || PastDeadline() || Interrupted()) co_return looked;
-    const std::chrono::milliseconds pause(1000);
     static_cast<void>(co_await Wait(pause));
   }
 }

@@ -66,6 +66,7 @@ int Spawn(std::vector<std::string> argv, std::vector<std::string> environment, i
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output, 1);
   posix_spawn_file_actions_adddup2(&actions, output, 2);
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // sockets of libraries that do not close on exec
   // A group of its own, so that what it started ends with it; our blocked and ignored signals are not passed on.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -111,7 +112,8 @@ bool Await(int process, int output, int stop, const ProgramLimits& limits, std::
     if (ready > 0 && waits[0].revents != 0) break;
     if ((ready > 0 && waits[1].revents != 0) || left == 0) return false;
   }
-  while (more) {
+  // What it had printed, at most a pipe full: what it left behind may print for ever.
+  for (int piece = 0; more && piece < 16; ++piece) {
     pollfd rest{output, POLLIN, 0};
     if (poll(&rest, 1, 0) <= 0) break;
     more = ReadSome(output, text);

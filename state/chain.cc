@@ -135,9 +135,12 @@ Error Refused(std::string message) {
 // Walks a payload once: how deep it is, and whether its text will say less than it does.
 bool WithinDepth(const Json& json, int left, bool& lossy) {
   if (json.is_number_float() && !std::isfinite(json.get<double>())) lossy = true;
+  if (json.is_string() && !IsUtf8(json.get_ref<const std::string&>())) lossy = true;
   if (json.is_binary() || json.is_discarded()) lossy = true;
   if (!json.is_structured()) return true;
   if (left == 0) return false;
+  if (json.is_object())
+    for (const auto& [name, member] : json.get_ref<const Json::object_t&>()) lossy = lossy || !IsUtf8(name);
   for (const Json& member : json)
     if (!WithinDepth(member, left - 1, lossy)) return false;
   return true;
@@ -152,17 +155,10 @@ std::string CheckName(std::string_view name, std::string_view what) {
   return "";
 }
 
-// The text of the payload; the payload itself is replaced by what the text says where the two differ.
-std::string EncodePayload(Json& payload, bool lossy) {
-  std::string text;
-  try {
-    text = payload.dump();
-  } catch (const Json::exception&) {  // bytes that are not UTF-8: nlohmann type_error.316
-    text = DumpReplacing(payload);
-    lossy = true;
-  }
-  if (lossy) payload = Json::parse(text, nullptr, false);
-  return text;
+// By what their text will say.
+void Replace(Event& event, bool lossy_payload) {
+  if (lossy_payload) event.payload = Json::parse(DumpReplacing(event.payload), nullptr, false);
+  if (!IsUtf8(event.actor)) event.actor = Json::parse(DumpReplacing(Json(event.actor))).get<std::string>();
 }
 
 Result<Event> WithPayload(Event event, std::string_view payload) {
@@ -174,6 +170,11 @@ Result<Event> WithPayload(Event event, std::string_view payload) {
 
 }  // namespace
 
+void Normalise(Event& event) {
+  bool lossy = false;
+  if (WithinDepth(event.payload, kMaxPayloadDepth, lossy)) Replace(event, lossy);
+}
+
 Result<SealedEvent> Prepare(Event event) {
   std::string problem = CheckName(event.run, "the run id");
   if (problem.empty()) problem = CheckName(event.application, "the application's name");
@@ -183,11 +184,11 @@ Result<SealedEvent> Prepare(Event event) {
   if (problem.empty() && !WithinDepth(event.payload, kMaxPayloadDepth, lossy))
     problem = "an event's payload is nested more than 500 levels deep";
   if (!problem.empty()) return Refused(problem);
+  Replace(event, lossy);
   SealedEvent sealed;
-  sealed.payload = event.encoded.empty() ? EncodePayload(event.payload, lossy) : event.encoded;
+  sealed.payload = event.encoded.empty() ? event.payload.dump() : event.encoded;
   if (sealed.payload.size() > kMaxPayloadBytes) return Refused("an event's payload is larger than 64 MiB");
   sealed.payload_sha256 = PayloadHash(sealed.payload);
-  if (!IsPlain(event.actor)) event.actor = Json::parse(DumpReplacing(Json(event.actor))).get<std::string>();
   sealed.event = std::move(event);
   return sealed;
 }

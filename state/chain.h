@@ -39,8 +39,11 @@ struct ChainHead {
   std::string hash;
 };
 
-// Encodes the payload and takes its digest. What JSON cannot hold is replaced in the event too (bytes that are not
-// UTF-8 by U+FFFD, NaN by null), so that the live state and a replay fold the same. Fails (kInvalid) on a payload that
+// Replaces in the event what JSON cannot hold (bytes that are not UTF-8 by U+FFFD, NaN by null), so that the live state
+// and a replay fold the same.
+void Normalise(Event& event);
+
+// Normalises, encodes the payload and takes its digest. Fails (kInvalid) on a payload that
 // is no object, too large or too deep, and on names with control characters.
 Result<SealedEvent> Prepare(Event event);
 // Prepares all or none.

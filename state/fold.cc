@@ -18,6 +18,11 @@ std::int64_t Number(const Json& payload, const char* member) {
   return found != payload.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
 }
 
+bool Flag(const Json& payload, const char* member) {
+  const auto found = payload.find(member);
+  return found != payload.end() && found->is_boolean() && found->get<bool>();
+}
+
 Json Member(const Json& payload, const char* member) {
   const auto found = payload.find(member);
   return found != payload.end() ? *found : Json();
@@ -40,7 +45,7 @@ void FoldCreated(ApplicationState& application, const Event& event) {
 void FoldIntent(ApplicationState& application, StepState& step, const Event& event) {
   step.status = StepStatus::kStarted;
   step.attempt = event.attempt;
-  step.effect = event.payload.value("effect", false);
+  step.effect = Flag(event.payload, "effect");
   const bool first = step.effect ? step.key.empty() : !step.intended;
   step.intended = true;
   step.assumed_open = false;
@@ -93,7 +98,7 @@ void FoldUndoOutcome(StepState& step, const Event& event) {
   step.before = step.handle = Json();
 }
 
-// Undos that failed are tried again, in their order.
+// Undos that failed are tried again, in their order, and their deadlines count anew.
 void FoldRollback(ApplicationState& application) {
   application.rollback_requested = true;
   application.activity = Activity::kRollingBack;
@@ -101,7 +106,7 @@ void FoldRollback(ApplicationState& application) {
     if (step.status != StepStatus::kUndoFailed) continue;
     step.status = StepStatus::kUndoing;
     step.undo_attempt = 0;
-    step.retry_at_ms = 0;
+    step.retry_at_ms = step.since_ms = 0;
   }
 }
 
@@ -201,10 +206,17 @@ void Fold(RunState& run, const Event& event) {
   if (event.kind == EventKind::kRunCreated) FoldRunCreated(run, event);
 }
 
+void FoldPlace(ApplicationState& application, const Event& event) {
+  application.last_seq = std::max(application.last_seq, event.seq);
+  if (event.kind != EventKind::kIntent) return;
+  const auto step = application.steps.find(event.step);
+  if (step != application.steps.end() && step->second.intent_seq == 0) step->second.intent_seq = event.seq;
+}
+
 void Fold(ApplicationState& application, const Event& event) {
   if (application.application.empty()) application.application = event.application;
   application.updated_ms = event.at.wall_ms;
-  application.last_seq = event.seq;
+  FoldPlace(application, event);
   if (event.step >= 0) return FoldStep(application, event);
   switch (event.kind) {
     case EventKind::kRunCreated: FoldCreated(application, event); break;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -33,13 +34,16 @@ struct ChainReport {
   std::string problem;  // empty: the chain is whole; else what is wrong and at which event
 };
 
+inline constexpr std::int64_t kAllEvents = std::numeric_limits<std::int64_t>::max();
+
 class JournalReader {
  public:
   virtual ~JournalReader() = default;
   // Run ids, oldest first.
   virtual Result<std::vector<std::string>> Runs() const = 0;
-  // All events of a run with seq > after, in journal order, chains interleaved as written.
-  virtual Result<std::vector<Event>> Read(const std::string& run, std::int64_t after = 0) const = 0;
+  // The first `most` events of a run with seq > after, in journal order, chains interleaved as written.
+  virtual Result<std::vector<Event>> Read(const std::string& run, std::int64_t after = 0,
+                                          std::int64_t most = kAllEvents) const = 0;
   // What the run's events add up to; one with no events has no applications. Holds one event at a time.
   virtual Result<RunState> State(const std::string& run) const = 0;
   // Checks every chain (of one run, or of all with an empty id) over the stored bytes: edits, removals, reorderings.

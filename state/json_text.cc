@@ -47,6 +47,10 @@ Json ToJson(const JsonElement& element) {
   return Json();
 }
 
+bool IsUtf8(std::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
 Json ParseJson(std::string_view text) {
   JsonElement element;
   if (text.size() <= kLongestFast && JsonParser().parse(text.data(), text.size()).get(element) == simdjson::SUCCESS)

@@ -13,4 +13,6 @@ namespace vmferry {
 // What Json::parse(text, nullptr, false) returns: a discarded value for what is no JSON.
 Json ParseJson(std::string_view text);
 
+bool IsUtf8(std::string_view text);
+
 }  // namespace vmferry

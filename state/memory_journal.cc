@@ -16,11 +16,12 @@ Result<std::vector<std::string>> MemoryJournal::Runs() const {
   return runs;
 }
 
-Result<std::vector<Event>> MemoryJournal::Read(const std::string& run, std::int64_t after) const {
+Result<std::vector<Event>> MemoryJournal::Read(const std::string& run, std::int64_t after, std::int64_t most) const {
   const std::lock_guard lock(mutex_);
   std::vector<Event> events;
   for (const SealedEvent& row : rows_) {
     if (row.event.run != run || row.event.seq <= after) continue;
+    if (static_cast<std::int64_t>(events.size()) >= most) break;
     Result<Event> event = Decode(row.header, row.payload);
     if (!event) return event.error();
     events.push_back(*std::move(event));

@@ -25,7 +25,8 @@ class MemoryJournal final : public Journal {
   enum class Fault { kBeforeStoring, kAfterStoring };
 
   Result<std::vector<std::string>> Runs() const override;
-  Result<std::vector<Event>> Read(const std::string& run, std::int64_t after = 0) const override;
+  Result<std::vector<Event>> Read(const std::string& run, std::int64_t after = 0,
+                                  std::int64_t most = kAllEvents) const override;
   Result<RunState> State(const std::string& run) const override;
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override;
   Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const override;

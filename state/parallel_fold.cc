@@ -96,7 +96,7 @@ class ParallelFold::Worker {
       const std::string_view header = rest.substr(0, row.header_bytes);
       const std::string_view payload = rest.substr(row.header_bytes, row.payload_bytes);
       rest.remove_prefix(row.header_bytes + row.payload_bytes);
-      Result<Event> event = DecodeToFold(header, payload);
+      const Result<Event> event = DecodeToFold(header, payload);
       if (event) {
         Fold(*event);
         continue;

@@ -95,5 +95,7 @@ struct RunState {
 void Fold(RunState& state, const Event& event);
 // The same for an event of this application.
 void Fold(ApplicationState& state, const Event& event);
+// What only the journal knows of an event that was folded before it was appended (seq 0): its place.
+void FoldPlace(ApplicationState& state, const Event& event);
 
 }  // namespace vmferry

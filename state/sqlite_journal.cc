@@ -195,8 +195,8 @@ class SqliteJournal final : public Journal {
   Status OpenReader() { return reader_.Open(); }
 
   Result<std::vector<std::string>> Runs() const override { return reader_.Runs(); }
-  Result<std::vector<Event>> Read(const std::string& run, std::int64_t after) const override {
-    return reader_.Read(run, after);
+  Result<std::vector<Event>> Read(const std::string& run, std::int64_t after, std::int64_t most) const override {
+    return reader_.Read(run, after, most);
   }
   Result<RunState> State(const std::string& run) const override { return reader_.State(run); }
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override { return reader_.Verify(run); }

@@ -22,10 +22,11 @@ constexpr char kRuns[] = R"sql(
 
 // A whole run is found by the index. Its tail (somebody watches) by seq: the index would give all of the run.
 constexpr char kReadRun[] =
-    "SELECT header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) AND seq > ?2 ORDER BY seq";
+    "SELECT header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) AND seq > ?2 ORDER BY seq "
+    "LIMIT ?3";
 constexpr char kFoldRun[] =
     "SELECT application, header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq";
-constexpr char kReadTail[] = "SELECT header, payload FROM events WHERE +run = ?1 AND seq > ?2 ORDER BY seq";
+constexpr char kReadTail[] = "SELECT header, payload FROM events WHERE +run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
 }  // namespace
 
@@ -52,10 +53,10 @@ Result<std::vector<std::string>> SqliteReader::Runs() const {
   return runs;
 }
 
-Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64_t after) const {
+Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64_t after, std::int64_t most) const {
   const std::lock_guard lock(mutex_);
   Statement statement(connection_, after <= 0 ? kReadRun : kReadTail);
-  statement.Bind(1, run).Bind(2, after);
+  statement.Bind(1, run).Bind(2, after).Bind(3, most);
   std::vector<Event> events;
   const Status status = statement.ForEach([&]() -> Status {
     Result<Event> event = Decode(statement.Text(0), statement.Text(1));

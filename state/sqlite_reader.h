@@ -21,7 +21,7 @@ class SqliteReader final : public JournalReader {
   Status Open();
 
   Result<std::vector<std::string>> Runs() const override;
-  Result<std::vector<Event>> Read(const std::string& run, std::int64_t after) const override;
+  Result<std::vector<Event>> Read(const std::string& run, std::int64_t after, std::int64_t most) const override;
   Result<RunState> State(const std::string& run) const override;
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override;
   Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const override;

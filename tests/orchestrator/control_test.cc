@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -108,6 +109,54 @@ TEST(Control, ASecondRunIsHandedToTheEngineAndFollowedToItsRest) {
   const auto events = fake.journal.Read(followed->state.run);
   ASSERT_TRUE(events);
   EXPECT_EQ(events->front().actor, OwnActor());
+}
+
+// Events of one application reached a client before older ones of another, which were then left out: it ended with a
+// wrong state. And a history of more than 100,000 events was queued at once, which dropped the client.
+TEST(Control, AClientOfAWaveGetsEveryEventOfALongHistoryOnce) {
+  FakeRun fake(3, 3);
+  ASSERT_TRUE(fake.Run());
+  std::vector<std::string> names;
+  for (const auto& [name, application] : fake.State().applications)
+    if (application.phase == Phase::kSoak) names.push_back(name);
+  ASSERT_GE(names.size(), 2u);
+  ASSERT_GT(fake.Events().size(), 100u) << "more than one slice";
+  const Folder folder;
+  Counter watcher;
+  Result<FollowedRun> followed = Error{ErrorKind::kInternal, "", "", "not asked", ""};
+  std::thread client;
+  std::atomic<bool> connected = false;
+  fake.beside = [&](Loop& loop, Engine& engine) {
+    auto server = Serve(loop, engine, fake, folder);
+    client = std::thread([&] {
+      const Json request{{"op", "decide"},
+                         {"run", fake.run_id},
+                         {"applications", std::vector<std::string>(names.begin() + 1, names.end())},
+                         {"kind", "rollback"},
+                         {"reason", "the test says so"}};
+      followed = AskEngine(folder.socket(), request, watcher);
+    });
+    return server;
+  };
+  // The first application's way back waits for the client's decision: else the engine might end before it comes.
+  fake.on_event = [&](const Event& event, Engine&) {
+    if (event.kind == EventKind::kDecision && event.application != names.front()) connected = true;
+  };
+  fake.fault = [&](const CallSpec&, const Json&) {
+    while (!connected) std::this_thread::yield();
+    return Fault();
+  };
+  ASSERT_TRUE(fake.Decide("rollback", {names.front()}));
+  client.join();
+  ASSERT_TRUE(followed) << Describe(followed.error());
+  const RunState stored = fake.State();
+  ASSERT_EQ(followed->state.applications.size(), stored.applications.size());
+  for (const auto& [name, application] : stored.applications) {
+    EXPECT_EQ(followed->state.applications.at(name).last_seq, application.last_seq) << name;
+    EXPECT_EQ(followed->state.applications.at(name).phase, Phase::kRolledBack) << name;
+  }
+  for (const auto& [seq, times] : watcher.seen) EXPECT_EQ(times, 1) << "event " << seq;
+  EXPECT_GE(watcher.seen.size(), names.size());
 }
 
 TEST(Control, NobodyThereIsUnavailable) {

@@ -120,5 +120,21 @@ TEST(Chain, WhatCannotBeStoredIsRefusedAndNamed) {
   EXPECT_EQ(refusal(event), "journal: invalid: an event's payload is larger than 64 MiB");
 }
 
+// The engine folded what the journal then changed: after a crash a step saw other facts than before it.
+TEST(Chain, NormaliseLeavesNothingForTheJournalToReplace) {
+  Event event = MakeEvent("r-1", "a", EventKind::kFacts,
+                          Json{{"text", "caf\xe9"}, {"n", std::nan("")}, {"list", {"\xff", 1}}, {"\xfe", "name"}});
+  event.actor = "anna\xff@ops1";
+  Normalise(event);
+  const Json folded = event.payload;
+  const std::string actor = event.actor;
+  const auto prepared = Prepare(std::move(event));
+  ASSERT_TRUE(prepared) << Describe(prepared.error());
+  EXPECT_EQ(prepared->event.payload, folded);
+  EXPECT_EQ(Json::parse(prepared->payload), folded);
+  EXPECT_EQ(prepared->event.actor, actor);
+  EXPECT_TRUE(folded["n"].is_null());
+}
+
 }  // namespace
 }  // namespace vmferry

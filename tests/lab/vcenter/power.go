@@ -124,18 +124,26 @@ func (s *standIn) RebootGuest(ctx *simulator.Context, req *types.RebootGuest) so
 
 // guestCall does what the guest tools would do; they must be running.
 func (m *machine) guestCall(command string) types.BaseMethodFault {
+	off := &types.InvalidPowerState{
+		RequestedState: types.VirtualMachinePowerStatePoweredOn, ExistingState: types.VirtualMachinePowerStatePoweredOff}
 	g := m.guest()
 	if g == nil {
-		return &types.InvalidPowerState{
-			RequestedState: types.VirtualMachinePowerStatePoweredOn, ExistingState: types.VirtualMachinePowerStatePoweredOff}
+		return off
 	}
 	if !g.ready() {
 		return new(types.ToolsUnavailable)
 	}
-	if err := g.command(command, nil); err != nil {
+	err := g.command(command, nil)
+	if err == nil {
+		return nil
+	}
+	// Asked while the machine was going off by itself: its monitor ends a moment before its process.
+	select {
+	case <-g.exited:
+		return off
+	case <-time.After(monitorDeadline):
 		return &types.SystemError{Reason: err.Error()}
 	}
-	return nil
 }
 
 func (s *standIn) ResetVMTask(ctx *simulator.Context, req *types.ResetVM_Task) soap.HasFault {

@@ -2,6 +2,7 @@
 #include "plugins/local/local.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "plugins/command.h"
 
@@ -75,6 +76,22 @@ TEST(Local, ARelativePathIsRefused) {
   const auto made = LocalKind().make(setup);
   ASSERT_FALSE(made);
   EXPECT_NE(made.error().message.find("absolute path"), std::string::npos);
+}
+
+// Reading what the program had printed went on as long as anything it left behind printed: for ever.
+TEST(Local, WhatAProgramLeavesBehindDoesNotHoldTheCall) {
+  const auto reply = Ask({"/bin/sh", "-c", "yes chatter & exit 0"}, {});
+  ASSERT_TRUE(reply) << Describe(reply.error());
+  EXPECT_EQ(reply->exit_code, 0);
+}
+
+// Sockets of libraries that do not close on exec were the program's too: a client of the engine's never saw its end.
+TEST(Local, AProgramGetsNoFileOfOurs) {
+  const int open_file = dup2(1, 63);  // without FD_CLOEXEC
+  const auto reply = Ask({"/bin/sh", "-c", "test -e /proc/self/fd/2 && ! test -e /proc/self/fd/63"}, {});
+  close(open_file);
+  ASSERT_TRUE(reply) << Describe(reply.error());
+  EXPECT_EQ(reply->exit_code, 0) << reply->output;
 }
 
 }  // namespace
