@@ -57,6 +57,14 @@ void AddPlan(CLI::App& app, Parsed& parsed) {
   command->callback([&parsed] { parsed.code = PlanCommand(parsed.common, parsed.plan); });
 }
 
+void AddCriteria(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = AddCommand(app, "criteria", "one sample of each rollback criterion, now; changes nothing",
+                                 "vmferry criteria runbook.yaml --site site.yaml");
+  command->add_option("FILE", parsed.plan.file, "a runbook or a wave")->required();
+  command->add_option("--site", parsed.plan.site, "the site file")->required();
+  command->callback([&parsed] { parsed.code = CriteriaCommand(parsed.common, parsed.plan); });
+}
+
 void AddRun(CLI::App& app, Parsed& parsed) {
   CLI::App* command = AddCommand(app, "run", "run a runbook or a wave of them side by side",
                                  "vmferry run wave.yaml --site site.yaml --reason \"change 4711\"");
@@ -151,6 +159,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   app.require_subcommand(1);
   AddValidate(app, parsed);
   AddPlan(app, parsed);
+  AddCriteria(app, parsed);
   AddRun(app, parsed);
   AddStatus(app, parsed);
   AddDecision(app, parsed, "resume", "go on with a run that was interrupted, held or blocked", false);

@@ -40,6 +40,12 @@ Error Unknown(const std::string& what, const std::string& name, const Items& ite
           SuggestHint(name, names, "`vmferry " + what + "s` lists them")};
 }
 
+std::string_view KindOf(const StepSpec& spec) {
+  if (spec.implicit) return "implicit";
+  if (spec.criterion) return "criterion";
+  return spec.effect ? "effect" : "check";
+}
+
 }  // namespace
 
 ExitCode StepsCommand(const Common& common, const std::string& name) {
@@ -63,8 +69,7 @@ ExitCode StepsCommand(const Common& common, const std::string& name) {
       PrintJson(StepToJson(spec));
     else
       std::printf("%s %s %s\n", style.Bold(Padded(spec.name, 24)).c_str(),
-                  Padded(spec.implicit ? "implicit" : spec.effect ? "effect" : "check", 9).c_str(),
-                  spec.purpose.c_str());
+                  Padded(KindOf(spec), 10).c_str(), spec.purpose.c_str());
   }
   return ExitCode::kDone;
 }

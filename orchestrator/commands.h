@@ -23,6 +23,9 @@ ExitCode Validate(const Common& common, const ValidateOptions& options);
 struct PlanOptions { std::string file; std::string site; };
 ExitCode PlanCommand(const Common& common, const PlanOptions& options);
 
+// Exit code 3 unless every criterion passes.
+ExitCode CriteriaCommand(const Common& common, const PlanOptions& options);
+
 struct RunOptions { std::string file; std::string site; std::string reason; };
 ExitCode RunCommand(const Common& common, const RunOptions& options);
 

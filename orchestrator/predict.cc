@@ -30,7 +30,7 @@ std::string Title(const PlannedStep& step) {
 
 std::string StepText(const PredictedStep& predicted, const Style& style, int number) {
   const PlannedStep& step = *predicted.step;
-  std::string text = Padded(std::to_string(number) + ".", 4) + style.Bold(Title(step)) +
+  std::string text = Padded(number > 0 ? std::to_string(number) + "." : "-", 4) + style.Bold(Title(step)) +
                      (step.implicit ? style.Dim("  (added by vmferry)") : "") + "\n";
   if (step.point_of_no_return)
     text += "    " + style.Warn("-- point of no return: from here on nothing rolls back --") + "\n";
@@ -38,6 +38,20 @@ std::string StepText(const PredictedStep& predicted, const Style& style, int num
   if (step.effect) text += "    undo:  " + predicted.forecast.undo + "\n";
   for (const Error& problem : predicted.forecast.problems)
     text += "    " + style.Bad("problem: ") + Describe(problem) + "\n";
+  return text;
+}
+
+Json PredictedToJson(const PredictedStep& predicted) {
+  Json problems = Json::array();
+  for (const Error& problem : predicted.forecast.problems) problems.push_back(ErrorToJson(problem));
+  return {{"name", predicted.step->name}, {"does", predicted.forecast.will}, {"problems", problems}};
+}
+
+std::string CriteriaText(const Prediction& prediction, const Style& style) {
+  if (prediction.criteria.empty()) return "";
+  std::string text = "\n" + style.Bold("rollback criteria") +
+                     ": sampled by `vmferry criteria`; this version does not yet roll back by them\n";
+  for (const PredictedStep& criterion : prediction.criteria) text += StepText(criterion, style, 0);
   return text;
 }
 
@@ -51,7 +65,8 @@ std::string PhaseTitle(const Plan& plan, Phase phase) {
 
 std::size_t Prediction::problems() const {
   std::size_t count = refusals.size();
-  for (const PredictedStep& step : steps) count += step.forecast.problems.size();
+  for (const auto* list : {&steps, &criteria})
+    for (const PredictedStep& step : *list) count += step.forecast.problems.size();
   return count;
 }
 
@@ -59,18 +74,30 @@ Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::millis
   Prediction prediction;
   prediction.plan = &plan;
   Workers workers;
-  for (const PlannedStep& planned : plan.steps) {
-    const StepContext context = DryContext(plan, planned, systems, workers, timeout);
-    Result<Forecast> forecast = FindStep(planned.name)->Predict(context);
+  const auto predict = [&](const PlannedStep& planned) {
+    Result<Forecast> forecast = FindStep(planned.name)->Predict(DryContext(plan, planned, systems, workers, timeout));
     PredictedStep predicted;
     predicted.step = &planned;
     if (forecast)
       predicted.forecast = std::move(*forecast);
     else
       predicted.forecast.problems.push_back(forecast.error());
-    prediction.steps.push_back(std::move(predicted));
-  }
+    return predicted;
+  };
+  for (const PlannedStep& step : plan.steps) prediction.steps.push_back(predict(step));
+  for (const PlannedStep& criterion : plan.criteria) prediction.criteria.push_back(predict(criterion));
   return prediction;
+}
+
+std::vector<TakenSample> SampleCriteria(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout) {
+  std::vector<TakenSample> samples;
+  Workers workers;
+  for (const PlannedStep& criterion : plan.criteria) {
+    const Result<Progress> taken =
+        FindStep(criterion.name)->Apply(DryContext(plan, criterion, systems, workers, timeout));
+    samples.push_back({&criterion, taken ? Result<Json>(taken->facts) : Result<Json>(taken.error())});
+  }
+  return samples;
 }
 
 std::string PredictionText(const Prediction& prediction, bool colour) {
@@ -86,6 +113,7 @@ std::string PredictionText(const Prediction& prediction, bool colour) {
     phase = step.step->phase;
     text += StepText(step, style, ++number);
   }
+  text += CriteriaText(prediction, style);
   const std::size_t problems = prediction.problems();
   text += "\n";
   text += problems == 0 ? style.Good("no problems found; nothing was changed")
@@ -96,18 +124,16 @@ std::string PredictionText(const Prediction& prediction, bool colour) {
 Json PredictionToJson(const Prediction& prediction) {
   Json steps = Json::array();
   for (const PredictedStep& predicted : prediction.steps) {
-    const PlannedStep& step = *predicted.step;
-    Json problems = Json::array();
-    for (const Error& problem : predicted.forecast.problems) problems.push_back(ErrorToJson(problem));
-    steps.push_back({{"phase", std::string(Name(step.phase))},
-                     {"name", step.name},
-                     {"workload", step.workload},
-                     {"effect", step.effect},
-                     {"pointOfNoReturn", step.point_of_no_return},
-                     {"does", predicted.forecast.will},
-                     {"undo", predicted.forecast.undo},
-                     {"problems", problems}});
+    Json step = PredictedToJson(predicted);
+    step["phase"] = std::string(Name(predicted.step->phase));
+    step["workload"] = predicted.step->workload;
+    step["effect"] = predicted.step->effect;
+    step["pointOfNoReturn"] = predicted.step->point_of_no_return;
+    step["undo"] = predicted.forecast.undo;
+    steps.push_back(std::move(step));
   }
+  Json criteria = Json::array();
+  for (const PredictedStep& predicted : prediction.criteria) criteria.push_back(PredictedToJson(predicted));
   Json refusals = Json::array();
   for (const Error& refusal : prediction.refusals) refusals.push_back(ErrorToJson(refusal));
   return {{"application", prediction.plan->application.name},
@@ -115,7 +141,8 @@ Json PredictionToJson(const Prediction& prediction) {
           {"target", prediction.plan->application.target},
           {"clean", prediction.problems() == 0},
           {"problems", refusals},
-          {"steps", steps}};
+          {"steps", steps},
+          {"criteria", criteria}};
 }
 
 }  // namespace vmferry

@@ -20,11 +20,20 @@ struct Prediction {
   const Plan* plan = nullptr;
   std::vector<Error> refusals;  // why `run` would not begin at all: the journal has the application already
   std::vector<PredictedStep> steps;
+  std::vector<PredictedStep> criteria;
   std::size_t problems() const;  // of the whole and of all steps
 };
 
 // Blocks while the platforms are read; each call is bounded by `timeout`.
 Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout);
+
+// Takes one sample of each of the plan's criteria: the step's facts, or why its source could not be asked. Blocks as
+// PredictPlan does.
+struct TakenSample {
+  const PlannedStep* criterion = nullptr;
+  Result<Json> facts = Json();
+};
+std::vector<TakenSample> SampleCriteria(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout);
 
 std::string PredictionText(const Prediction& prediction, bool colour);
 Json PredictionToJson(const Prediction& prediction);

@@ -26,8 +26,19 @@ const PluginKind* Vocabulary::FindPlugin(std::string_view name) const {
 std::vector<std::string> Vocabulary::StepNames() const {
   std::vector<std::string> names;
   for (const StepSpec* spec : steps)
-    if (!spec->implicit) names.push_back(spec->name);
+    if (!spec->implicit && !spec->criterion) names.push_back(spec->name);
   return names;
+}
+
+std::vector<std::string> Vocabulary::CriterionNames() const {
+  std::vector<std::string> names;
+  for (const StepSpec* spec : steps)
+    if (spec->criterion) names.push_back(spec->name);
+  return names;
+}
+
+std::string Vocabulary::CriterionHint(std::string_view name) const {
+  return SuggestHint(name, CriterionNames(), "`vmferry steps` lists the criteria there are");
 }
 
 std::string Vocabulary::StepHint(std::string_view name) const {

@@ -22,10 +22,12 @@ struct Vocabulary {
 
   const StepSpec* FindStep(std::string_view name) const;
   const PluginKind* FindPlugin(std::string_view name) const;
-  // What an author may write: without the steps vmferry adds itself.
+  // What an author may write as a step: without criteria and the steps vmferry adds itself.
   std::vector<std::string> StepNames() const;
-  // For a name that is no step's.
+  std::vector<std::string> CriterionNames() const;
+  // For a name that is no step's, no criterion's.
   std::string StepHint(std::string_view name) const;
+  std::string CriterionHint(std::string_view name) const;
 };
 
 // All steps of the catalogue and all plugins of the registry.

@@ -12,27 +12,27 @@ namespace {
 using Kind = Value::Kind;
 constexpr std::int64_t kMostMinutes = 60 * 24 * 365;
 
-// A step as it stands in a list: a name, or a one-key map `name: {parameters}`.
+// A step, or a criterion, as it stands in a list: a name, or a one-key map `name: {parameters}`.
 struct StepEntry {
   std::string name;
   std::size_t at = 0;
   const Value* parameters = nullptr;
 };
 
-std::optional<StepEntry> ReadEntry(const Reader& reader, const Value& item) {
+std::optional<StepEntry> ReadEntry(const Reader& reader, const Value& item, const std::string& what) {
   if (item.Is(Kind::kBroken)) return std::nullopt;
   if (item.Is(Kind::kText)) return StepEntry{item.text, item.at, nullptr};
   if (!item.Is(Kind::kMap)) {
-    reader.Report(item.at, "a step must be a name or `name: {parameters}`, not " + std::string(KindName(item)));
+    reader.Report(item.at, "a " + what + " must be a name or `name: {parameters}`, not " + std::string(KindName(item)));
     return std::nullopt;
   }
   if (item.members.empty()) {
-    reader.Report(item.at, "a step without a name", "write `- name` or `- name: {parameters}`");
+    reader.Report(item.at, "a " + what + " without a name", "write `- name` or `- name: {parameters}`");
     return std::nullopt;
   }
   const MapMember& first = item.members.front();
   if (item.members.size() > 1)
-    reader.Report(item.members[1].at, "a step has one key, its name; " + Quoted(item.members[1].key) + " is a second",
+    reader.Report(item.members[1].at, "a " + what + " has one key, its name; " + Quoted(item.members[1].key) + " is a second",
                   "indent the parameters of " + Quoted(first.key) + " two deeper than its name");
   if (first.value.Is(Kind::kNothing)) return StepEntry{first.key, first.at, nullptr};
   if (first.value.Is(Kind::kMap)) return StepEntry{first.key, first.at, &first.value};
@@ -46,11 +46,15 @@ std::optional<StepEntry> ReadEntry(const Reader& reader, const Value& item) {
 
 const StepSpec* FindWritten(const Reader& reader, const StepEntry& entry, const Vocabulary& vocabulary) {
   const StepSpec* spec = vocabulary.FindStep(entry.name);
-  if (spec != nullptr && !spec->implicit) return spec;
-  if (spec != nullptr)
-    reader.Report(entry.at, Quoted(entry.name) + " is added by vmferry itself", "take it out of the runbook");
-  else
+  if (spec == nullptr)
     reader.Report(entry.at, "unknown step " + Quoted(entry.name), vocabulary.StepHint(entry.name));
+  else if (spec->implicit)
+    reader.Report(entry.at, Quoted(entry.name) + " is added by vmferry itself", "take it out of the runbook");
+  else if (spec->criterion)
+    reader.Report(entry.at, Quoted(entry.name) + " is a rollback criterion, not a step",
+                  "name it under `rollbackCriteria`");
+  else
+    return spec;
   return nullptr;
 }
 
@@ -58,24 +62,27 @@ void ReadPhase(const Reader& reader, const std::vector<Value>& items, Phase phas
                RunbookModel& model) {
   for (const Value& item : items) {
     if (reader.problems.Full(reader.document)) return;
-    const auto entry = ReadEntry(reader, item);
+    const auto entry = ReadEntry(reader, item, "step");
     const StepSpec* spec = entry ? FindWritten(reader, *entry, vocabulary) : nullptr;
     if (spec != nullptr) model.steps.push_back({phase, spec, entry->parameters, entry->at});
     model.all_steps_known = model.all_steps_known && spec != nullptr;
   }
 }
 
-// There are no criteria yet, so each one named is honestly unknown.
-void RefuseCriteria(const Reader& reader, const std::vector<Value>& items) {
+void ReadCriteria(const Reader& reader, const std::vector<Value>& items, const Vocabulary& vocabulary,
+                  RunbookModel& model) {
   for (const Value& item : items) {
     if (reader.problems.Full(reader.document)) return;
-    if (item.Is(Kind::kBroken)) continue;
-    const bool named = item.Is(Kind::kMap) && !item.members.empty();
-    if (!item.Is(Kind::kText) && !named)
-      reader.Report(item.at, "a criterion must be a name, not " + std::string(KindName(item)));
+    const auto entry = ReadEntry(reader, item, "criterion");
+    if (!entry) continue;
+    const StepSpec* spec = vocabulary.FindStep(entry->name);
+    const auto same = [spec](const WrittenStep& other) { return other.spec == spec; };
+    if (spec == nullptr || !spec->criterion)
+      reader.Report(entry->at, "unknown criterion " + Quoted(entry->name), vocabulary.CriterionHint(entry->name));
+    else if (std::any_of(model.criteria.begin(), model.criteria.end(), same))
+      reader.Report(entry->at, Quoted(entry->name) + " is named twice");
     else
-      reader.Report(item.at, "unknown criterion " + Quoted(named ? item.members.front().key : item.text),
-                    "this version of vmferry knows no rollback criteria");
+      model.criteria.push_back({Phase::kSoak, spec, entry->parameters, entry->at});
   }
 }
 
@@ -102,8 +109,10 @@ const std::vector<PhaseKey>& PhaseKeys() {
 }
 
 const WrittenStep* RunbookModel::Find(std::string_view step) const {
-  const auto found = std::find_if(steps.begin(), steps.end(), [&](const auto& s) { return s.spec->name == step; });
-  return found == steps.end() ? nullptr : &*found;
+  for (const auto* list : {&steps, &criteria})
+    for (const WrittenStep& written : *list)
+      if (written.spec->name == step) return &written;
+  return nullptr;
 }
 
 RunbookModel CheckRunbook(const Reader& reader, const Vocabulary& vocabulary) {
@@ -131,7 +140,7 @@ RunbookModel CheckRunbook(const Reader& reader, const Vocabulary& vocabulary) {
   model.rollback_window_minutes =
       static_cast<int>(fields.Integer("rollbackWindowMinutes", 0, kMostMinutes).value_or(0));
   ReadSteps(reader, fields, vocabulary, model);
-  RefuseCriteria(reader, fields.List("rollbackCriteria"));
+  ReadCriteria(reader, fields.List("rollbackCriteria"), vocabulary, model);
   fields.Map("parameters");
   const Value* parameters = fields.Find("parameters");
   model.parameters = parameters != nullptr && parameters->Is(Kind::kMap) ? parameters : nullptr;

@@ -34,10 +34,11 @@ struct RunbookModel {
   std::size_t target_at = 0;
   int rollback_window_minutes = 0;
   std::vector<WrittenStep> steps;     // in the order of the phases, then of the document
+  std::vector<WrittenStep> criteria;  // as written
   bool all_steps_known = true;        // false: conclusions from what is missing would only confuse
   const Value* parameters = nullptr;  // may be null
 
-  const WrittenStep* Find(std::string_view step) const;  // the first; null if there is none
+  const WrittenStep* Find(std::string_view step) const;  // the first of steps and criteria; null if there is none
 };
 
 // The phases a runbook names, in order.

@@ -36,6 +36,8 @@ class Planner {
     CheckRunbookParameters(reader_, runbook_, site_, vocabulary_);
     for (const WrittenStep& step : runbook_.steps)
       if (step.parameters != nullptr) CheckGiven(reader_, *step.parameters, *step.spec, site_);
+    for (const WrittenStep& criterion : runbook_.criteria)
+      if (criterion.parameters != nullptr) CheckGiven(reader_, *criterion.parameters, *criterion.spec, site_);
     if (site_ != nullptr && application_ != nullptr) Expand();
     return std::move(plan_);
   }
@@ -162,6 +164,10 @@ class Planner {
     if (const WrittenStep* power_on = runbook_.Find(kPowerOn)) AppendImplicit(kMerge, Phase::kCommit, power_on->at);
     if (first_effect != nullptr) AppendImplicit(kRelease, Phase::kCommit, first_effect->at);
     InsertTrafficCheck();
+    for (const WrittenStep& criterion : runbook_.criteria) {
+      plan_.criteria.push_back(Prepare(*criterion.spec, criterion.parameters, criterion.phase, criterion.at));
+      plan_.criteria.back().ordinal = static_cast<int>(plan_.criteria.size());
+    }
   }
 
   // Right before the first effect: the target's server must not be in service yet. It is asked about with the very

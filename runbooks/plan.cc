@@ -111,6 +111,16 @@ Result<PlannedStep> ReadStep(const JsonElement& json) {
   return step;
 }
 
+Status ReadSteps(const simdjson::dom::array& json, std::vector<PlannedStep>& steps) {
+  steps.reserve(json.size());
+  for (const JsonElement element : json) {
+    Result<PlannedStep> step = ReadStep(element);
+    if (!step) return step.error();
+    steps.push_back(*std::move(step));
+  }
+  return Ok();
+}
+
 // Throws simdjson_error on what is not there or of another type.
 Result<Plan> ReadPlan(const JsonElement& json) {
   Plan plan;
@@ -119,13 +129,10 @@ Result<Plan> ReadPlan(const JsonElement& json) {
   plan.rollback_window_minutes = Number(json, "rollback_window_minutes");
   plan.runbook_path = Text(json, "runbook_path");
   plan.runbook_text = Text(json, "runbook_text");
-  const simdjson::dom::array steps = json["steps"];
-  plan.steps.reserve(steps.size());
-  for (const JsonElement element : steps) {
-    Result<PlannedStep> step = ReadStep(element);
-    if (!step) return step.error();
-    plan.steps.push_back(*std::move(step));
-  }
+  if (const Status steps = ReadSteps(json["steps"].get_array().value(), plan.steps); !steps) return steps.error();
+  if (!Has(json, "criteria")) return plan;
+  const Status criteria = ReadSteps(json["criteria"].get_array().value(), plan.criteria);
+  if (!criteria) return criteria.error();
   return plan;
 }
 
@@ -143,12 +150,14 @@ Result<Plan> ReadPlan(std::string_view text, const char* member) {
 Json PlanToJson(const Plan& plan) {
   Json steps = Json::array();
   for (const PlannedStep& step : plan.steps) steps.push_back(StepToJson(step));
-  return Json{{"application", ApplicationToJson(plan.application)},
-              {"wave", plan.wave},
-              {"rollback_window_minutes", plan.rollback_window_minutes},
-              {"runbook_path", plan.runbook_path},
-              {"runbook_text", plan.runbook_text},
-              {"steps", std::move(steps)}};
+  Json json{{"application", ApplicationToJson(plan.application)},
+            {"wave", plan.wave},
+            {"rollback_window_minutes", plan.rollback_window_minutes},
+            {"runbook_path", plan.runbook_path},
+            {"runbook_text", plan.runbook_text},
+            {"steps", std::move(steps)}};
+  for (const PlannedStep& criterion : plan.criteria) json["criteria"].push_back(StepToJson(criterion));
+  return json;
 }
 
 Result<Plan> PlanFromText(std::string_view json) {

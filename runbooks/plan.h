@@ -37,6 +37,7 @@ struct Plan {
   std::string runbook_path;
   std::string runbook_text;
   std::vector<PlannedStep> steps;  // in order of execution; a step's index here is its name in the journal
+  std::vector<PlannedStep> criteria;  // for going back, as written
 };
 
 Json PlanToJson(const Plan& plan);

@@ -8,6 +8,7 @@ const std::vector<const Step*>& AllSteps() {
       &VmExists(),           &TargetCapacity(), &TargetNameFree(), &TargetOutOfService(), &ClaimSource(),
       &QuiesceApplication(), &FinalDataSync(),  &ConvertImage(),   &PowerOnTarget(),      &SmokeTest(),
       &UpdateLoadBalancer(), &CommandCheck(),   &MergeOverlay(),   &ReleaseSource(),
+      &AppHealthCheckFailureCriterion(),
   };
   return steps;
 }

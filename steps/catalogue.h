@@ -20,6 +20,7 @@ const Step& PowerOnTarget();
 const Step& SmokeTest();
 const Step& CommandCheck();
 const Step& UpdateLoadBalancer();
+const Step& AppHealthCheckFailureCriterion();
 const Step& MergeOverlay();
 const Step& ReleaseSource();
 

@@ -64,10 +64,11 @@ std::string ParameterTable(const StepSpec& spec) {
     text += "| `" + parameter.name + "` | " + TypeText(parameter) + " | " + StandardText(parameter) + " | " +
             parameter.purpose + " |\n";
   return text + "| `deadline` | duration | `" + DurationInWords(spec.deadline) +
-         "` | when the step counts as failed |\n";
+         (spec.criterion ? "` | how long a sample may take |\n" : "` | when the step counts as failed |\n");
 }
 
 std::string Kind(const StepSpec& spec) {
+  if (spec.criterion) return "rollback criterion; one sample each time";
   std::string text = spec.effect ? "effect" : "check";
   text += spec.scope == Scope::kWorkload ? ", once for each workload" : ", once for the application";
   if (spec.implicit) text += ", added by itself";
@@ -99,6 +100,7 @@ Json StepToJson(const StepSpec& spec) {
           {"purpose", spec.purpose},
           {"effect", spec.effect},
           {"implicit", spec.implicit},
+          {"criterion", spec.criterion},
           {"perWorkload", spec.scope == Scope::kWorkload},
           {"movesTraffic", spec.moves_traffic},
           {"pointOfNoReturn", spec.point_of_no_return},

@@ -59,6 +59,7 @@ struct StepSpec {
   bool point_of_no_return = false;            // cannot be undone
   bool undo_continues = false;                // earlier steps are undone although its own undo failed
   bool implicit = false;                      // added by the checker, not written in runbooks
+  bool criterion = false;                     // named under `rollbackCriteria` (steps/criterion.h), not as a step
   std::chrono::milliseconds deadline{60000};  // standard for the parameter "deadline", which every step has
   std::vector<ParameterSpec> parameters;
   std::string reads;    // what it reads, in words

@@ -61,7 +61,11 @@ inline std::vector<StepSpec> MakeLittleSteps() {
   StepSpec no_traffic = LittleStep("target_out_of_service", Scope::kApplication, false,
                                    {Parameter("pool", kText, true), Parameter("targetServer", kText, true)});
   no_traffic.implicit = true;
+  StepSpec sick = LittleStep("app_is_sick", Scope::kApplication, false,
+                             {ServiceParameter("probe", "probe", true), Parameter("healthUrl", kUrl, true)});
+  sick.criterion = true;
   return {
+      sick,
       no_traffic,
       LittleStep("vm_exists", Scope::kWorkload, false),
       LittleStep("target_capacity", Scope::kWorkload, false,

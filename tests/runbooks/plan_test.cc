@@ -203,6 +203,19 @@ TEST(Plan, SurvivesJson) {
   EXPECT_EQ(again->steps[0].deadline, plan.steps[0].deadline);
 }
 
+TEST(Plan, HoldsTheCriteriaApartFromTheSteps) {
+  const std::string runbook = std::string(kRunbook) +
+                              "rollbackCriteria:\n  - app_is_sick: {probe: web, healthUrl: \"http://10.0.0.5/\"}\n";
+  const Plan plan = GoodPlan(runbook, StandardSite());
+  EXPECT_EQ(Shape(plan), Shape(GoodPlan(kRunbook, StandardSite())));
+  ASSERT_EQ(plan.criteria.size(), 1u);
+  EXPECT_EQ(plan.criteria[0].name, "app_is_sick");
+  EXPECT_EQ(plan.criteria[0].parameters.at("healthUrl"), "http://10.0.0.5/");
+  const Result<Plan> again = PlanFromText(PlanToJson(plan).dump());
+  ASSERT_TRUE(again) << Describe(again.error());
+  EXPECT_EQ(PlanToJson(*again), PlanToJson(plan));
+}
+
 TEST(Plan, HasADigestThatStaysAndChangesWithThePlan) {
   const Plan plan = GoodPlan(kRunbook, StandardSite());
   EXPECT_EQ(PlanDigest(plan), PlanDigest(GoodPlan(kRunbook, StandardSite())));

@@ -72,15 +72,15 @@ hint: `vmferry steps` lists the steps there are
 seed-runbook.yaml:27:5: error: unknown criterion `app_health_check_failure`
   27 |   - app_health_check_failure
      |     ^
-hint: this version of vmferry knows no rollback criteria
+hint: known is `app_is_sick`
 seed-runbook.yaml:28:5: error: unknown criterion `sustained_latency_regression`
   28 |   - sustained_latency_regression
      |     ^
-hint: this version of vmferry knows no rollback criteria
+hint: known is `app_is_sick`
 seed-runbook.yaml:29:5: error: unknown criterion `target_backup_failure`
   29 |   - target_backup_failure
      |     ^
-hint: this version of vmferry knows no rollback criteria
+hint: known is `app_is_sick`
 )";
 
 TEST(SeedRunbook, ParsesAndNamesExactlyWhatDoesNotExistYet) {

@@ -53,6 +53,7 @@ const Json& ParametersOf(const std::string& step) {
       {"smoke_test",
        {{"probe", "http"}, {"url", "http://web1.kvm.example/"}, {"status", 200}, {"body", "QEMU"}, {"successes", 2}}},
       {"command", {{"service", "http"}, {"arguments", {"--quick"}}}},
+      {"app_health_check_failure", {{"probe", "http"}, {"healthUrl", "http://web1.kvm.example/healthz"}, {"status", 200}}},
       {"update_load_balancer",
        {{"loadBalancer", "edge"}, {"pool", "shop"}, {"targetServer", "kvm"}, {"sourceServer", "vmware"}}}};
   static const Json none = Json::object();
@@ -198,7 +199,7 @@ const std::vector<std::pair<std::string, std::string>>& Stage::Script() {
       {"target_out_of_service", ""}, {"claim_source", "web1"},     {"claim_source", "db1"},
       {"quiesce_application", ""},   {"final_data_sync", ""},      {"convert_image", ""},
       {"power_on_target", ""},       {"smoke_test", ""},           {"update_load_balancer", ""},
-      {"command", ""},
+      {"command", ""},               {"app_health_check_failure", ""},
       {"merge_overlay", "web1"},     {"merge_overlay", "db1"},     {"release_source", "web1"},
       {"release_source", "db1"},
   };
