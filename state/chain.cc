@@ -7,7 +7,6 @@
 #include <charconv>
 #include <cmath>
 #include <initializer_list>
-#include <optional>
 #include <utility>
 
 #include "state/json_text.h"
@@ -102,8 +101,8 @@ class HeaderCursor {
   bool ok_ = true;
 };
 
-std::optional<Event> DecodeCanonical(std::string_view header) {
-  Event event;
+// All but payload and `encoded`. False, with anything in `event`, if the header is not the canonical one.
+bool DecodeCanonical(std::string_view header, Event& event) {
   HeaderCursor cursor(header);
   cursor.Int(R"({"seq":)", event.seq);
   event.run = cursor.Text(R"(,"run":")");
@@ -117,9 +116,9 @@ std::optional<Event> DecodeCanonical(std::string_view header) {
   cursor.Int(R"(,"mono_ms":)", event.at.monotonic_ms);
   event.actor = cursor.Text(R"(,"actor":")");
   cursor.Literal("}");
-  if (!cursor.ok() || !cursor.AtEnd() || !kind) return std::nullopt;
+  if (!cursor.ok() || !cursor.AtEnd() || !kind) return false;
   event.kind = *kind;
-  return event;
+  return true;
 }
 
 Error Corrupt(std::string message) {
@@ -161,11 +160,10 @@ void Replace(Event& event, bool lossy_payload) {
   if (!IsUtf8(event.actor)) event.actor = Json::parse(DumpReplacing(Json(event.actor))).get<std::string>();
 }
 
-Result<Event> WithPayload(Event event, std::string_view payload) {
+Status ReadPayload(std::string_view payload, Event& event) {
   event.payload = ParseJson(payload);
-  if (!event.payload.is_object())
-    return Corrupt("the payload of event " + std::to_string(event.seq) + " is not a JSON object");
-  return event;
+  if (event.payload.is_object()) return Ok();
+  return Corrupt("the payload of event " + std::to_string(event.seq) + " is not a JSON object");
 }
 
 }  // namespace
@@ -235,7 +233,7 @@ std::string EncodeHeader(const Event& event) {
 }
 
 Result<Event> DecodeHeader(std::string_view header) {
-  if (std::optional<Event> canonical = DecodeCanonical(header)) return *std::move(canonical);
+  if (Event canonical; DecodeCanonical(header, canonical)) return canonical;
   try {
     const Json json = Json::parse(header);
     const std::string name = json.at("kind").get<std::string>();
@@ -260,16 +258,23 @@ Result<Event> DecodeHeader(std::string_view header) {
 
 Result<Event> Decode(std::string_view header, std::string_view payload) {
   Result<Event> event = DecodeHeader(header);
-  return event ? WithPayload(*std::move(event), payload) : event;
+  if (!event) return event;
+  if (const Status read = ReadPayload(payload, *event); !read) return read.error();
+  return event;
 }
 
-Result<Event> DecodeToFold(std::string_view header, std::string_view payload) {
-  Result<Event> event = DecodeHeader(header);
-  if (!event) return event;
-  const bool plan = event->kind == EventKind::kRunCreated && !event->application.empty();
-  if (!plan) return WithPayload(*std::move(event), payload);
-  event->encoded = payload;
-  return event;
+Status DecodeToFold(std::string_view header, std::string_view payload, Event& event) {
+  if (!DecodeCanonical(header, event)) {
+    Result<Event> other = DecodeHeader(header);
+    if (!other) return other.error();
+    event = *std::move(other);
+  }
+  event.encoded.clear();
+  const bool plan = event.kind == EventKind::kRunCreated && !event.application.empty();
+  if (!plan) return ReadPayload(payload, event);
+  event.payload = Json::object();
+  event.encoded = payload;
+  return Ok();
 }
 
 std::string GenesisHash(const ChainId& chain) {

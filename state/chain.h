@@ -57,8 +57,9 @@ std::string EncodeHeader(const Event& event);
 Result<Event> DecodeHeader(std::string_view header);
 // The event of stored bytes, unverified.
 Result<Event> Decode(std::string_view header, std::string_view payload);
-// The same, where a plan stays text (Event::encoded): a fold keeps it so.
-Result<Event> DecodeToFold(std::string_view header, std::string_view payload);
+// The same, where a plan stays text (Event::encoded): a fold keeps it so. Whatever `event` was, it is written over: one
+// for many rows saves allocations.
+Status DecodeToFold(std::string_view header, std::string_view payload, Event& event);
 
 std::string GenesisHash(const ChainId& chain);  // the prev_hash of a chain's first event
 std::string PayloadHash(std::string_view payload);

@@ -9,9 +9,10 @@ namespace vmferry {
 namespace {
 
 // In the order of EventKind. These names are stored: they may be added to, never changed.
-constexpr std::array<std::string_view, 13> kKindNames{
+constexpr std::array<std::string_view, 16> kKindNames{
     "run created", "found",        "intent",   "handle", "facts",   "outcome", "observed",
-    "undo intent", "undo outcome", "decision", "hold",   "release", "phase"};
+    "undo intent", "undo outcome", "decision", "hold",   "release", "phase",
+    "sample",      "verdict",      "watch"};
 
 std::string Text(const Json& json, const char* member) {
   const auto found = json.find(member);

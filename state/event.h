@@ -27,10 +27,13 @@ enum class EventKind {
   kObserved,     // an in-doubt step was looked at: verdict and evidence
   kUndoIntent,   // a step is about to be undone
   kUndoOutcome,  // the undo ended: done or failed
-  kDecision,     // somebody (a person or a rule) decided: rollback, commit, resume, stop
+  kDecision,     // somebody (a person or a rule) decided: rollback, commit, resume, stop, approve, reject, override
   kHold,         // the application rests until released
   kRelease,      // a hold ended
   kPhase,        // the application entered a phase
+  kSample,       // a rollback criterion was sampled
+  kVerdict,      // what the samples of a criterion add up to changed
+  kWatch,        // the watch over an application began, was left, or is over
 };
 
 std::string_view Name(EventKind kind);

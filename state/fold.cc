@@ -72,15 +72,18 @@ void FoldEnd(StepState& step, const Event& event, const Ends& ends) {
   if (event.payload.contains("facts") && !event.payload["facts"].is_null()) step.facts = event.payload["facts"];
   if (result == "done") {
     step.status = ends.done;
+    step.failures = 0;
     step.error.reset();
     return;
   }
+  step.failures = Flag(event.payload, "progressed") ? 1 : step.failures + 1;
   step.error = std::make_shared<const Error>(ErrorFromJson(Member(event.payload, "error")));
   step.retry_at_ms = Number(event.payload, "retry_at_ms");
   step.status = result == "retry" ? ends.retry : ends.failed;
 }
 
 void FoldUndoIntent(StepState& step, const Event& event) {
+  if (step.status != StepStatus::kUndoing) step.failures = 0;
   step.status = StepStatus::kUndoing;
   step.undo_attempt = event.attempt;
   step.since_ms = Number(event.payload, "since_ms");
@@ -101,20 +104,50 @@ void FoldUndoOutcome(StepState& step, const Event& event) {
 // Undos that failed are tried again, in their order, and their deadlines count anew.
 void FoldRollback(ApplicationState& application) {
   application.rollback_requested = true;
+  application.holds_for.clear();
   application.activity = Activity::kRollingBack;
   for (auto& [index, step] : application.steps) {
     if (step.status != StepStatus::kUndoFailed) continue;
     step.status = StepStatus::kUndoing;
-    step.undo_attempt = 0;
+    step.undo_attempt = step.failures = 0;
     step.retry_at_ms = step.since_ms = 0;
+  }
+}
+
+void Release(ApplicationState& application) {
+  application.activity = application.returns_to;
+  application.holds_for.clear();
+}
+
+// An approval may come days later, so it goes on from the pre-checks: what only looked looks again before the cutover.
+void FoldApproval(ApplicationState& application, const Event& event) {
+  application.approved = true;
+  application.phase = Phase::kPreChecks;
+  application.entered_phase_ms = event.at.wall_ms;
+  for (auto& [index, step] : application.steps) {
+    if (step.effect || step.status != StepStatus::kDone) continue;
+    step.status = StepStatus::kPending;
+    step.attempt = 0;
+    step.since_ms = step.deadline_ms = 0;
+  }
+  if (application.holds_for == kForApproval) Release(application);
+}
+
+// What was seen before somebody looked away, or before a person mended the cause, tells nothing of now.
+void StartAfresh(ApplicationState& application) {
+  for (auto& [index, criterion] : application.criteria) {
+    criterion.recent.clear();
+    criterion.reaction = Reaction::kNone;
+    criterion.verdict_why.clear();
   }
 }
 
 // A person mended the cause: failed steps are looked at again, and attempts and deadlines count anew.
 void FoldResume(ApplicationState& application, const Event& event) {
   application.stop_requested = false;
+  StartAfresh(application);
   for (auto& [index, step] : application.steps) {
-    step.attempt = step.undo_attempt = 0;
+    step.attempt = step.undo_attempt = step.failures = 0;
     step.retry_at_ms = 0;
     if (step.status == StepStatus::kUndoFailed) step.status = StepStatus::kUndoing;
     if (step.status == StepStatus::kFailed) {
@@ -125,9 +158,10 @@ void FoldResume(ApplicationState& application, const Event& event) {
     step.deadline_ms += event.at.wall_ms - step.since_ms;
     step.since_ms = event.at.wall_ms;
   }
+  if (!application.holds_for.empty()) return;
   if (application.activity == Activity::kNeedsOperator || application.activity == Activity::kHolding ||
       application.activity == Activity::kRollbackBlocked)
-    application.activity = application.returns_to;
+    Release(application);
 }
 
 // What a person says became of a step in doubt. What was never begun by us was found, and is not undone.
@@ -142,11 +176,24 @@ void FoldAssumption(ApplicationState& application, const Event& event) {
   step.ended_ms = event.at.wall_ms;
 }
 
+void FoldRetirement(ApplicationState& application, bool approved) {
+  application.retirement_decided = true;
+  application.retirement_approved = approved;
+  Release(application);
+}
+
 void FoldDecision(ApplicationState& application, const Event& event) {
   const std::string kind = Text(event.payload, "kind");
+  if (kind == "override") return;  // what it allows is in the plan
   application.reason = Text(event.payload, "reason");
-  if (kind == "rollback") {
+  if (kind == "rehearsed") application.rehearsed = Member(event.payload, "measured");
+  if (application.holds_for == kForRetirement && (kind == "approve" || kind == "reject")) {
+    FoldRetirement(application, kind == "approve");
+  } else if (kind == "rollback" || kind == "reject" || kind == "rehearsed") {
+    application.rollback_reason = application.reason;
     FoldRollback(application);
+  } else if (kind == "approve") {
+    FoldApproval(application, event);
   } else if (kind == "commit") {
     application.commit_requested = true;
   } else if (kind == "stop") {
@@ -164,6 +211,37 @@ void FoldHold(ApplicationState& application, const Event& event) {
   application.returns_to = rolling_back ? Activity::kRollingBack : Activity::kWorking;
   application.activity = *activity;
   application.reason = Text(event.payload, "why");
+  application.holds_for = Text(event.payload, "for");
+}
+
+void FoldSample(ApplicationState& application, const Event& event) {
+  const auto verdict = SampleVerdictFromName(Text(event.payload, "verdict"));
+  if (!verdict) return;
+  CriterionState& criterion = application.criteria[static_cast<int>(Number(event.payload, "criterion"))];
+  criterion.name = Text(event.payload, "name");
+  if (criterion.recent.size() == kKeptSamples) criterion.recent.erase(criterion.recent.begin());
+  criterion.recent.push_back(*verdict);
+  ++criterion.counts.at(static_cast<std::size_t>(*verdict));
+  criterion.why = Text(event.payload, "why");
+  criterion.sampled_ms = application.watch.seen_ms = event.at.wall_ms;
+}
+
+void FoldVerdict(ApplicationState& application, const Event& event) {
+  CriterionState& criterion = application.criteria[static_cast<int>(Number(event.payload, "criterion"))];
+  criterion.reaction = ReactionFromName(Text(event.payload, "reaction")).value_or(Reaction::kNone);
+  criterion.verdict_why = Text(event.payload, "why");
+}
+
+void FoldWatch(ApplicationState& application, const Event& event) {
+  const std::string state = Text(event.payload, "state");
+  WatchState& watch = application.watch;
+  watch.begun = state == "begun";
+  watch.over = state == "over";
+  watch.seen_ms = event.at.wall_ms;
+  if (!watch.begun) return;
+  watch.began_ms = event.at.wall_ms;
+  watch.away_ms += Number(event.payload, "soak_away_ms");
+  StartAfresh(application);
 }
 
 void FoldPhase(ApplicationState& application, const Event& event) {
@@ -172,7 +250,9 @@ void FoldPhase(ApplicationState& application, const Event& event) {
   application.phase = *phase;
   application.entered_phase_ms = event.at.wall_ms;
   if (const std::string reason = Text(event.payload, "reason"); !reason.empty()) application.reason = reason;
-  if (IsEnding(*phase)) application.activity = Activity::kWorking;
+  if (!IsEnding(*phase)) return;
+  application.activity = Activity::kWorking;
+  application.holds_for.clear();
 }
 
 void FoldStep(ApplicationState& application, const Event& event) {
@@ -204,6 +284,8 @@ void FoldStep(ApplicationState& application, const Event& event) {
 void Fold(RunState& run, const Event& event) {
   if (!event.application.empty()) return Fold(run.applications[event.application], event);
   if (event.kind == EventKind::kRunCreated) FoldRunCreated(run, event);
+  const bool site = event.kind == EventKind::kDecision && Text(event.payload, "kind") == "site";
+  if (site) run.wave["site"] = Member(event.payload, "site");
 }
 
 void FoldPlace(ApplicationState& application, const Event& event) {
@@ -222,8 +304,11 @@ void Fold(ApplicationState& application, const Event& event) {
     case EventKind::kRunCreated: FoldCreated(application, event); break;
     case EventKind::kDecision: FoldDecision(application, event); break;
     case EventKind::kHold: FoldHold(application, event); break;
-    case EventKind::kRelease: application.activity = application.returns_to; break;
+    case EventKind::kRelease: Release(application); break;
     case EventKind::kPhase: FoldPhase(application, event); break;
+    case EventKind::kSample: FoldSample(application, event); break;
+    case EventKind::kVerdict: FoldVerdict(application, event); break;
+    case EventKind::kWatch: FoldWatch(application, event); break;
     default: break;
   }
 }

@@ -48,6 +48,8 @@ class JournalReader {
   virtual Result<RunState> State(const std::string& run) const = 0;
   // Checks every chain (of one run, or of all with an empty id) over the stored bytes: edits, removals, reorderings.
   virtual Result<std::vector<ChainReport>> Verify(const std::string& run) const = 0;
+  // Ok if the store itself refuses to change or remove events; else kCorrupt with what is missing.
+  virtual Status AppendOnly() const = 0;
   // Verify("") which also knows what an earlier one saw (chain, events, head): a cut tail is seen too.
   virtual Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const = 0;
 };

@@ -33,11 +33,11 @@ Result<RunState> MemoryJournal::State(const std::string& run) const {
   const std::lock_guard lock(mutex_);
   RunState state;
   state.run = run;
+  Event event;
   for (const SealedEvent& row : rows_) {
     if (row.event.run != run) continue;
-    const Result<Event> event = DecodeToFold(row.header, row.payload);
-    if (!event) return event.error();
-    Fold(state, *event);
+    if (const Status decoded = DecodeToFold(row.header, row.payload, event); !decoded) return decoded.error();
+    Fold(state, event);
   }
   return state;
 }

@@ -29,6 +29,7 @@ class MemoryJournal final : public Journal {
                                   std::int64_t most = kAllEvents) const override;
   Result<RunState> State(const std::string& run) const override;
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override;
+  Status AppendOnly() const override { return Ok(); }
   Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const override;
   Result<std::vector<Event>> Append(std::vector<Event> events) override;
   void AppendAsync(std::vector<Event> events, std::function<void(Result<std::vector<Event>>)> done) override;

@@ -14,6 +14,9 @@ constexpr std::array<std::string_view, 6> kActivityNames{"working",      "holdin
 constexpr std::array<std::string_view, 9> kStatusNames{"pending", "found",   "running", "waiting to retry", "done",
                                                        "failed",  "undoing", "undone",  "undo failed"};
 
+constexpr std::array<std::string_view, kSampleVerdicts> kVerdictNames{"pass", "no data", "inconclusive", "error", "fail"};
+constexpr std::array<std::string_view, 4> kReactionNames{"none", "notify", "hold", "rollback"};
+
 template <class Enum, std::size_t N>
 std::optional<Enum> FromName(const std::array<std::string_view, N>& names, std::string_view name) {
   for (std::size_t i = 0; i < N; ++i)
@@ -28,6 +31,13 @@ std::string_view Name(Activity activity) { return kActivityNames.at(static_cast<
 std::string_view Name(StepStatus status) { return kStatusNames.at(static_cast<std::size_t>(status)); }
 std::optional<Phase> PhaseFromName(std::string_view name) { return FromName<Phase>(kPhaseNames, name); }
 std::optional<Activity> ActivityFromName(std::string_view name) { return FromName<Activity>(kActivityNames, name); }
+
+std::string_view Name(SampleVerdict verdict) { return kVerdictNames.at(static_cast<std::size_t>(verdict)); }
+std::string_view Name(Reaction reaction) { return kReactionNames.at(static_cast<std::size_t>(reaction)); }
+std::optional<SampleVerdict> SampleVerdictFromName(std::string_view name) {
+  return FromName<SampleVerdict>(kVerdictNames, name);
+}
+std::optional<Reaction> ReactionFromName(std::string_view name) { return FromName<Reaction>(kReactionNames, name); }
 
 bool IsEnding(Phase phase) {
   return phase == Phase::kCommitted || phase == Phase::kAborted || phase == Phase::kRolledBack;

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -24,6 +25,7 @@ constexpr unsigned kMostWorkers = 4;        // reading the file keeps no more th
 struct Batch {
   struct Row {
     std::int64_t number = 0;  // of the run's events
+    std::size_t hash = 0;     // of the application's name
     std::size_t header_bytes = 0;
     std::size_t payload_bytes = 0;
   };
@@ -40,8 +42,8 @@ class ParallelFold::Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  void Add(std::int64_t number, std::string_view header, std::string_view payload) {
-    filling_.rows.push_back({number, header.size(), payload.size()});
+  void Add(std::int64_t number, std::size_t hash, std::string_view header, std::string_view payload) {
+    filling_.rows.push_back({number, hash, header.size(), payload.size()});
     filling_.text.append(header).append(payload);
     if (filling_.text.size() >= kBatchBytes) HandOver();
   }
@@ -90,27 +92,33 @@ class ParallelFold::Worker {
   }
 
   void Fold(const Batch& batch) {
+    if (error_) return;
     std::string_view rest = batch.text;
     for (const Batch::Row& row : batch.rows) {
-      if (error_) return;
       const std::string_view header = rest.substr(0, row.header_bytes);
       const std::string_view payload = rest.substr(row.header_bytes, row.payload_bytes);
       rest.remove_prefix(row.header_bytes + row.payload_bytes);
-      const Result<Event> event = DecodeToFold(header, payload);
-      if (event) {
-        Fold(*event);
-        continue;
+      if (const Status decoded = DecodeToFold(header, payload, event_); !decoded) {
+        error_ = decoded.error();
+        failed_at_ = row.number;
+        return;
       }
-      error_ = event.error();
-      failed_at_ = row.number;
+      Fold(row.hash);
     }
   }
 
-  void Fold(const Event& event) {
-    if (event.application.empty()) return vmferry::Fold(state_, event);
-    ApplicationState*& application = known_[event.application];
-    if (!application) application = &state_.applications[event.application];
-    vmferry::Fold(*application, event);
+  void Fold(std::size_t hash) {
+    if (event_.application.empty()) return vmferry::Fold(state_, event_);
+    vmferry::Fold(Find(hash, event_.application), event_);
+  }
+
+  ApplicationState& Find(std::size_t hash, const std::string& application) {
+    const auto [begin, end] = known_.equal_range(hash);
+    for (auto known = begin; known != end; ++known)
+      if (known->second->first == application) return known->second->second;
+    const auto added = state_.applications.try_emplace(application).first;
+    known_.emplace(hash, added);
+    return added->second;
   }
 
   Batch filling_;
@@ -121,21 +129,24 @@ class ParallelFold::Worker {
   bool ended_ = false;
   // The thread's own while it runs.
   RunState state_;
-  std::unordered_map<std::string, ApplicationState*> known_;  // faster to ask than the sorted map
+  Event event_;  // the last one; the next is read into it
+  // By the hash of its name: asking it touches less memory than asking the sorted map, whose entries these are.
+  std::unordered_multimap<std::size_t, std::map<std::string, ApplicationState>::iterator> known_;
   std::optional<Error> error_;
   std::int64_t failed_at_ = 0;
 };
 
-ParallelFold::ParallelFold(std::string run) : run_(std::move(run)) {
+ParallelFold::ParallelFold(const std::string& run) {
   const unsigned workers = std::clamp(std::thread::hardware_concurrency(), 1U, kMostWorkers);
-  for (unsigned i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(run_));
+  for (unsigned i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(run));
 }
 
 ParallelFold::~ParallelFold() = default;
 
 void ParallelFold::Add(std::string_view application, std::string_view header, std::string_view payload) {
-  const std::size_t worker = application.empty() ? 0 : std::hash<std::string_view>()(application) % workers_.size();
-  workers_[worker]->Add(added_++, header, payload);
+  const std::size_t hash = std::hash<std::string_view>()(application);
+  const std::size_t worker = application.empty() ? 0 : hash % workers_.size();
+  workers_[worker]->Add(added_++, hash, header, payload);
 }
 
 Result<RunState> ParallelFold::Finish() {

@@ -18,7 +18,7 @@ namespace vmferry {
 
 class ParallelFold {
  public:
-  explicit ParallelFold(std::string run);
+  explicit ParallelFold(const std::string& run);
   ~ParallelFold();
   ParallelFold(const ParallelFold&) = delete;
   ParallelFold& operator=(const ParallelFold&) = delete;
@@ -31,7 +31,6 @@ class ParallelFold {
  private:
   class Worker;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::string run_;
   std::int64_t added_ = 0;
 };
 

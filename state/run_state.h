@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "state/criterion_state.h"
 #include "state/event.h"
 
 namespace vmferry {
@@ -26,6 +27,10 @@ bool IsEnding(Phase phase);
 enum class Activity { kWorking, kHolding, kPaused, kRollingBack, kRollbackBlocked, kNeedsOperator };
 std::string_view Name(Activity activity);  // "working", "holding", ..., "needs operator"
 std::optional<Activity> ActivityFromName(std::string_view name);
+
+// The holds that a resume does not end: of a cutover, and of retiring the source after the commit.
+inline constexpr std::string_view kForApproval = "approval";
+inline constexpr std::string_view kForRetirement = "retirement";
 
 enum class StepStatus {
   kPending,    // nothing journaled (or undone, and the generation rose)
@@ -48,6 +53,7 @@ struct StepState {
   bool intended = false;    // an intent was journaled, in whatever generation
   bool assumed_open = false;  // a person said that it is not done; until the next intent
   int attempt = 0;          // attempts so far
+  int failures = 0;         // of attempts, of Apply or of Undo, since the latest good answer
   int undo_attempt = 0;     // undo attempts so far
   int generation = 0;       // undos so far
   std::string key;          // idempotency key of the current generation; of effects only
@@ -72,9 +78,17 @@ struct ApplicationState {
   bool commit_requested = false;
   bool rollback_requested = false;
   bool stop_requested = false;               // stop at the next safe point; cleared by a resume decision
+  bool approved = false;                     // a person approved what the plan wants approved
+  bool retirement_decided = false;           // a person said whether the source may be retired
+  bool retirement_approved = false;          // and that it may
+  Json rehearsed;                            // what a rehearsal measured, once it had come to its end; null before
+  std::string holds_for;                     // while it holds: what for, one of the above; empty: for a resume
   std::string reason;                        // of the latest rollback, hold or ending
+  std::string rollback_reason;               // of the latest decision to go back
   std::shared_ptr<const std::string> created;  // the first event's payload: the plan (PlanOf, runbooks/plan.h)
   std::map<int, StepState> steps;            // by index in the plan; absent: pending
+  std::map<int, CriterionState> criteria;    // by index in the plan; absent: never sampled
+  WatchState watch;
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
   std::int64_t entered_phase_ms = 0;         // wall time of the latest phase event

@@ -200,6 +200,7 @@ class SqliteJournal final : public Journal {
   }
   Result<RunState> State(const std::string& run) const override { return reader_.State(run); }
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override { return reader_.Verify(run); }
+  Status AppendOnly() const override { return reader_.AppendOnly(); }
   Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const override {
     return reader_.VerifyAgainst(anchors);
   }

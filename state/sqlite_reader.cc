@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "state/sqlite_reader.h"
 
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "state/chain.h"
@@ -26,7 +28,24 @@ constexpr char kReadRun[] =
     "LIMIT ?3";
 constexpr char kFoldRun[] =
     "SELECT application, header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq";
+// Where most events between a run's first and last are its own, reading them all is much faster than seeking each.
+constexpr char kSpan[] = "SELECT count(*), min(seq), max(seq) FROM events WHERE run = ?1";
+constexpr char kFoldSpan[] =
+    "SELECT application, header, payload FROM events WHERE seq BETWEEN ?2 AND ?3 AND +run = ?1 ORDER BY seq";
 constexpr char kReadTail[] = "SELECT header, payload FROM events WHERE +run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+
+// The statements of the schema that make triggers, by name, as SQLite keeps them.
+std::map<std::string, std::string> WrittenTriggers() {
+  constexpr std::string_view kBegin = "CREATE TRIGGER ";
+  constexpr std::string_view kEnd = "END;";
+  std::map<std::string, std::string> triggers;
+  for (const std::string_view sql : kMigrations)
+    for (std::size_t at = sql.find(kBegin); at != std::string_view::npos; at = sql.find(kBegin, at + 1)) {
+      const std::string text(sql.substr(at, sql.find(kEnd, at) + kEnd.size() - 1 - at));
+      triggers[text.substr(kBegin.size(), text.find(' ', kBegin.size()) - kBegin.size())] = text;
+    }
+  return triggers;
+}
 
 }  // namespace
 
@@ -70,10 +89,25 @@ Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64
   return events;
 }
 
+Result<SqliteReader::Span> SqliteReader::SpanOf(const std::string& run) const {
+  Statement statement(connection_, kSpan);
+  statement.Bind(1, run);
+  Span span;
+  const Status status = statement.ForEach([&]() -> Status {
+    span = {statement.Int(0), statement.Int(1), statement.Int(2)};
+    return Ok();
+  });
+  if (!status) return status.error();
+  return span;
+}
+
 Result<RunState> SqliteReader::State(const std::string& run) const {
   const std::lock_guard lock(mutex_);
-  Statement statement(connection_, kFoldRun);
+  const Result<Span> span = SpanOf(run);
+  if (!span) return span.error();
+  Statement statement(connection_, span->dense() ? kFoldSpan : kFoldRun);
   statement.Bind(1, run);
+  if (span->dense()) statement.Bind(2, span->first).Bind(3, span->last);
   ParallelFold fold(run);
   const Status status = statement.ForEach([&]() -> Status {
     fold.Add(statement.Text(0), statement.Text(1), statement.Text(2));
@@ -88,6 +122,23 @@ Result<RunState> SqliteReader::State(const std::string& run) const {
 
 Result<std::vector<ChainReport>> SqliteReader::Verify(const std::string& run) const {
   return Check(run, {});
+}
+
+// A trigger that is gone, or is another one now.
+Status SqliteReader::AppendOnly() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, std::string> wanted = WrittenTriggers();
+  Statement statement(connection_, "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'");
+  const Status read = statement.ForEach([&]() -> Status {
+    const auto found = wanted.find(std::string(statement.Text(0)));
+    if (found != wanted.end() && found->second == statement.Text(1)) wanted.erase(found);
+    return Ok();
+  });
+  if (!read) return read;
+  if (wanted.empty()) return Ok();
+  return JournalError(ErrorKind::kCorrupt, connection_.path(),
+                      "it is not append-only any more: trigger " + wanted.begin()->first + " is missing or changed",
+                      "find out who changed it; `vmferry audit verify` shows whether events were changed too");
 }
 
 Result<std::vector<ChainReport>> SqliteReader::VerifyAgainst(const std::vector<ChainReport>& anchors) const {

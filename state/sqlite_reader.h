@@ -24,9 +24,16 @@ class SqliteReader final : public JournalReader {
   Result<std::vector<Event>> Read(const std::string& run, std::int64_t after, std::int64_t most) const override;
   Result<RunState> State(const std::string& run) const override;
   Result<std::vector<ChainReport>> Verify(const std::string& run) const override;
+  Status AppendOnly() const override;
   Result<std::vector<ChainReport>> VerifyAgainst(const std::vector<ChainReport>& anchors) const override;
 
  private:
+  // How many events a run has, and between which of the journal's they lie.
+  struct Span {
+    std::int64_t count = 0, first = 0, last = 0;
+    bool dense() const { return count > (last - first) / 4; }
+  };
+  Result<Span> SpanOf(const std::string& run) const;
   Result<std::vector<ChainReport>> Check(const std::string& run, const std::vector<ChainReport>& anchors) const;
 
   mutable std::mutex mutex_;
