@@ -38,7 +38,13 @@ struct SetServerRequest {
   int weight = -1;    // -1: as it is
 };
 
+struct LbServerQuery {
+  std::string pool;
+  std::string server;
+};
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbQuery, pool)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbServerQuery, pool, server)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbServer, name, address, state, health, weight, sessions, agreed)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LbFacts, pool, servers, instances, differences, persist)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SetServerRequest, pool, server, state, weight)
@@ -47,6 +53,9 @@ namespace load_balancer {
 inline constexpr Call<LbQuery, LbFacts> kDescribePool{{"load_balancer", "DescribePool", Access::kRead}};
 // Sets the state (and weight) on every instance and makes it survive a reload as the site declared (`persist`).
 inline constexpr Call<SetServerRequest, Done> kSetServer{{"load_balancer", "SetServer", Access::kWrite}};
+// Could the server's state be set now: is it on every instance, may we change it there, can it be made to survive a
+// reload? Changes nothing; its errors are those that kSetServer has before it changes anything.
+inline constexpr Call<LbServerQuery, Done> kCheckSetServer{{"load_balancer", "CheckSetServer", Access::kRead}};
 }  // namespace load_balancer
 
 }  // namespace vmferry

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Role "probe": does the application answer (HTTP)? One call is one try; the step repeats it within its deadline.
+// Role "probe": does the application answer (HTTP, TCP)? One call is one try; the step repeats it within its deadline.
 #pragma once
 
 #include <string>
@@ -27,13 +27,20 @@ struct ProbeReply {
   std::string body;        // the first 256 bytes
   std::string why;         // in words, when not healthy
 };
+// Is a connection accepted? Nothing is sent. The reply's status and body stay empty.
+struct TcpProbeRequest {
+  std::string address;     // "HOST:PORT"
+  int max_latency_ms = 0;  // slower is a failure; 0: not looked at
+};
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpProbeRequest, address, max_latency_ms)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ProbeRequest, url, expect_status, expect_body, max_latency_ms, ca_file,
                                                 thumbprint, host_header)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ProbeReply, healthy, status, latency_ms, body, why)
 
 namespace probe {
 inline constexpr Call<ProbeRequest, ProbeReply> kProbe{{"probe", "Probe", Access::kRead}};
+inline constexpr Call<TcpProbeRequest, ProbeReply> kTcpProbe{{"probe", "TcpProbe", Access::kRead}};
 }  // namespace probe
 
 }  // namespace vmferry

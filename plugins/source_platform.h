@@ -47,6 +47,14 @@ struct NicFacts {
   bool start_connected = false;  // connect at power-on
 };
 
+// A device of the host that the VM has to itself or a share of; what kind of device it is, the platform may not tell.
+struct GpuFacts {
+  std::string id;      // the device key as text ("13000")
+  std::string label;   // "PCI device 0"
+  std::string mode;    // "passthrough", "sriov", "vgpu", "mig"; "unknown" if the platform's answer does not tell
+  std::string device;  // as the platform names it: a profile ("grid_a100-4c"), a PCI address; may be empty
+};
+
 struct VmFacts {
   std::string id;             // the platform's own id ("vm-42")
   std::string instance_uuid;
@@ -70,6 +78,7 @@ struct VmFacts {
   std::vector<DiskFacts> disks;
   std::vector<NicFacts> nics;
   std::vector<std::string> snapshots;  // names, oldest first
+  std::vector<GpuFacts> gpus;
 };
 
 // Claims the VM for a run: writes extraConfig "vmferry.claim" = claim, guarded by change_version.
@@ -149,6 +158,9 @@ struct OpenDiskRequest {
   std::string method;
   std::string handle;
   std::uint64_t offset = 0;  // start here; "nfc" knows only 0
+  // Key of a snapshot (SnapshotRequest) whose state of the disk is read, while the VM may run; "folder" only. Empty: the
+  // disk of a powered-off VM. No such snapshot: kNotFound.
+  std::string snapshot = "";
 };
 struct OpenDiskReply {
   std::uint64_t size = 0;
@@ -159,10 +171,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VmQuery, vm)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DiskFacts, id, label, path, capacity_bytes, controller, bus, unit, mode,
                                                 raw_device_mapping, shared)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NicFacts, id, label, adapter, mac, network, connected, start_connected)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GpuFacts, id, label, mode, device)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VmFacts, id, instance_uuid, bios_uuid, name, path, host, power,
                                                 change_version, claim, migrated, fence, tools, firmware, secure_boot,
                                                 tpm, cpus, cores_per_socket, memory_mib, guest_id, disks, nics,
-                                                snapshots)
+                                                snapshots, gpus)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClaimRequest, vm, claim, change_version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClaimReply, change_version)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ReleaseRequest, vm, claim, migrated)
@@ -176,7 +189,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OpenExportRequest, vm, method)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ExportReply, handle)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeepExportRequest, handle, percent)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CloseExportRequest, handle, completed)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OpenDiskRequest, vm, disk, method, handle, offset)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OpenDiskRequest, vm, disk, method, handle, offset, snapshot)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OpenDiskReply, size)
 inline void to_json(Json& json, const PlatformQuery&) { json = Json::object(); }
 inline void from_json(const Json&, PlatformQuery&) {}

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/call.h"
@@ -14,12 +15,16 @@
 
 namespace vmferry {
 
+// A volume whose name ends so holds room: it is thin, and its capacity is promised to somebody (PoolFacts).
+inline constexpr std::string_view kReserveSuffix = ".reserve";
+
 struct PoolFacts {
   std::string name;
   std::string type;  // "dir", "logical", ...
   bool active = false;
   std::uint64_t capacity_bytes = 0;
   std::uint64_t available_bytes = 0;
+  std::uint64_t reserved_bytes = 0;  // of what is available: the capacity of all volumes that hold room
 };
 struct TargetFacts {
   std::string product;  // "QEMU 7.2.22, libvirt 9.0.0"
@@ -41,6 +46,10 @@ struct DomainDisk {
   std::string volume;   // path or volume name
   std::string format;
   std::string backing;  // first backing file; empty if none
+  // As in DomainDiskSpec; empty where the definition leaves it to the hypervisor.
+  std::string cache = "";
+  std::string discard = "";
+  std::string io = "";
 };
 struct DomainFacts {
   bool exists = false;
@@ -110,11 +119,16 @@ struct DomainDiskSpec {
   std::string pool;
   std::string volume;
   std::string format;  // of the volume: "qcow2", "raw"
+  // How the hypervisor does its I/O; empty: as it likes. https://libvirt.org/formatdomain.html (disk, driver)
+  std::string cache = "";         // "none", "writeback", "writethrough", "directsync", "unsafe"
+  std::string discard = "unmap";  // "unmap", "ignore"
+  std::string io = "";            // "native" (with cache none or directsync only), "threads", "io_uring"
 };
 struct DomainNicSpec {
   std::string mac;
   std::string network;  // how the site maps the source's network: "network:default", "bridge:br0", "user", "none"
   std::string model;    // "virtio", "e1000e"
+  std::string filter = "";  // network filter that its traffic passes; empty: none
 };
 // A domain built from the source's hardware and the site's mappings.
 struct DefineRequest {
@@ -132,6 +146,8 @@ struct DefineRequest {
   std::vector<DomainNicSpec> nics;
   std::string domain_type;  // "kvm", "qemu", or "auto": kvm where usable
   std::string extra_xml;    // from the site; children of an <extra> root, merged into <domain>
+  bool guest_agent = false;       // a channel for the QEMU guest agent
+  std::string console_pool = "";  // where the serial console is recorded (target_boot.h); empty: it is not
 };
 struct DefineReply {
   std::string uuid;
@@ -151,11 +167,12 @@ struct MergeReply {
   int percent = 0;
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PoolFacts, name, type, active, capacity_bytes, available_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PoolFacts, name, type, active, capacity_bytes, available_bytes,
+                                                reserved_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TargetFacts, product, host, cpus, memory_mib, memory_free_mib,
                                                 domain_types, firmwares, pools, networks)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainQuery, domain)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainDisk, target, volume, format, backing)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainDisk, target, volume, format, backing, cache, discard, io)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainFacts, exists, uuid, state, key, disks, macs, merging)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VolumeQuery, pool, volume)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VolumeFacts, exists, path, format, capacity_bytes, allocation_bytes,
@@ -167,11 +184,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RemoveVolumeRequest, pool, volum
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SealVolumeRequest, pool, volume, seal)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConvertVolumeRequest, pool, from, to, format)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(WriteVolumeRequest, pool, volume, offset, length)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainDiskSpec, pool, volume, format)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainNicSpec, mac, network, model)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainDiskSpec, pool, volume, format, cache, discard, io)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainNicSpec, mac, network, model, filter)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DefineRequest, domain, key, uuid, description, cpus, cores_per_socket,
                                                 memory_mib, firmware, secure_boot, disk_bus, disks, nics, domain_type,
-                                                extra_xml)
+                                                extra_xml, guest_agent, console_pool)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DefineReply, uuid, xml)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainRequest, domain, key)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DomainReply, done, state)

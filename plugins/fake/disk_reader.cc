@@ -26,11 +26,14 @@ bool FakeDiskReader::SleepFor(std::uint64_t bytes) const {
 Result<Piece> FakeDiskReader::Take(WorldData& world, std::span<std::byte> buffer) const {
   FakeVm* vm = FindVmByPath(world, setup_.vm);
   if (vm == nullptr) return Broken("the VM is gone");
-  if (vm->facts.power != "off") return Broken("the disk is locked by the running VM");
+  FakeSnapshot* snapshot = FindSnapshot(*vm, setup_.snapshot);
+  if (!setup_.snapshot.empty() && snapshot == nullptr) return Broken("the snapshot is gone");
+  if (snapshot == nullptr && vm->facts.power != "off") return Broken("the disk is locked by the running VM");
   if (!setup_.handle.empty() && FindLease(world, setup_.handle) == nullptr) return Broken("the export is gone");
-  const auto disk = std::find_if(vm->disks.begin(), vm->disks.end(),
-                                 [&](const FakeDisk& entry) { return entry.facts.id == setup_.disk; });
-  if (disk == vm->disks.end()) return Broken("the disk is gone");
+  std::vector<FakeDisk>& disks = snapshot == nullptr ? vm->disks : snapshot->disks;
+  const auto disk =
+      std::find_if(disks.begin(), disks.end(), [&](const FakeDisk& entry) { return entry.facts.id == setup_.disk; });
+  if (disk == disks.end()) return Broken("the disk is gone");
   const auto run = disk->content.NextRun(position_, buffer.size());
   if (!run || run->offset >= setup_.size) return Piece{setup_.size, 0};
   const std::uint64_t length = std::min(run->length, setup_.size - run->offset);

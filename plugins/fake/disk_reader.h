@@ -20,6 +20,7 @@ struct FakeReaderSetup {
   std::string vm;      // path
   std::string disk;    // id
   std::string handle;  // of the lease; empty: none is needed
+  std::string snapshot;  // its key; empty: the disk itself
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
   std::int64_t bytes_per_second = 0;  // logical; 0: as fast as it goes

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "plugins/fake/fake_plugin.h"
+#include "plugins/target_boot.h"
 
 namespace vmferry {
 namespace {
@@ -19,13 +20,22 @@ void Stop(const Scene& scene, FakeDomain& domain) {
   Record(scene.world, scene.call, "target-off", domain.spec.domain);
 }
 
-// Null if there is none. Counts as a look: a requested stop comes nearer.
+// A boot takes looks; one of a guest that "stops" ends with the domain off.
+void LookAtBoot(const Scene& scene, FakeDomain& domain) {
+  const FakeHost& host = scene.world.host;
+  if (domain.state != "running" || domain.boot_looks >= host.boot_polls) return;
+  Touch(scene.world);
+  if (++domain.boot_looks >= host.boot_polls && host.boot == "stops") Stop(scene, domain);
+}
+
+// Null if there is none. Counts as a look: a requested stop and the end of a boot come nearer.
 FakeDomain* LookAt(const Scene& scene, const std::string& name) {
   FakeDomain* domain = FindDomain(scene.world, name);
   if (domain != nullptr && domain->stop_left > 0 && !domain->deaf) {
     Touch(scene.world);
     if (--domain->stop_left == 0) Stop(scene, *domain);
   }
+  if (domain != nullptr) LookAtBoot(scene, *domain);
   return domain;
 }
 
@@ -44,6 +54,13 @@ Result<FakeDomain*> ResolveDomain(const Scene& scene, const DomainRequest& reque
   return domain;
 }
 
+std::uint64_t ReservedBytes(const FakePool& pool) {
+  std::uint64_t bytes = 0;
+  for (const FakeVolume& volume : pool.volumes)
+    if (volume.name.ends_with(kReserveSuffix)) bytes += volume.capacity_bytes;
+  return bytes;
+}
+
 Result<TargetFacts> DescribeTarget(Scene& scene, const PlatformQuery&) {
   const FakeHost& host = scene.world.host;
   TargetFacts facts;
@@ -58,7 +75,8 @@ Result<TargetFacts> DescribeTarget(Scene& scene, const PlatformQuery&) {
   facts.firmwares = host.firmwares;
   facts.networks = host.networks;
   for (const FakePool& pool : scene.world.pools)
-    facts.pools.push_back({pool.name, pool.type, true, pool.capacity_bytes, pool.capacity_bytes - UsedBytes(pool)});
+    facts.pools.push_back(
+        {pool.name, pool.type, true, pool.capacity_bytes, pool.capacity_bytes - UsedBytes(pool), ReservedBytes(pool)});
   return facts;
 }
 
@@ -76,7 +94,8 @@ Result<DomainFacts> DescribeDomain(Scene& scene, const DomainQuery& query) {
     const std::string backing =
         volume == nullptr || volume->backing.empty() ? "" : VolumePath(disk.pool, volume->backing);
     const char letter = static_cast<char>('a' + facts.disks.size());
-    facts.disks.push_back({prefix + letter, VolumePath(disk.pool, disk.volume), disk.format, backing});
+    facts.disks.push_back(
+        {prefix + letter, VolumePath(disk.pool, disk.volume), disk.format, backing, disk.cache, disk.discard, disk.io});
     facts.merging = facts.merging || (domain->merge_done > 0 && !backing.empty());
   }
   for (const DomainNicSpec& nic : domain->spec.nics) facts.macs.push_back(nic.mac);
@@ -164,6 +183,7 @@ Result<DomainReply> EnsureRunning(Scene& scene, const DomainRequest& request) {
   if ((*domain)->state == "off") {
     if (const Status startable = CheckStart(scene, **domain); !startable) return startable.error();
     (*domain)->state = "running";
+    (*domain)->boot_looks = 0;
     Record(scene.world, scene.call, "target-on", request.domain, {{"on_network", OnNetwork(**domain)}});
   }
   return DomainReply{true, (*domain)->state};
@@ -187,6 +207,33 @@ Result<DomainReply> EnsureStopped(Scene& scene, const DomainRequest& request) {
   if (const Status ours = CheckKey(scene, *domain, request.key); !ours) return ours.error();
   if (domain->state != "off") Stop(scene, *domain);
   return DomainReply{true, "off"};
+}
+
+bool Booted(const WorldData& world, const FakeDomain& domain) {
+  return domain.state == "running" && domain.boot_looks >= world.host.boot_polls && world.host.boot != "hangs";
+}
+
+Result<ConsoleReply> ReadConsole(Scene& scene, const DomainRequest& request) {
+  const Result<FakeDomain*> domain = ResolveDomain(scene, request);
+  if (!domain) return domain.error();
+  ConsoleReply reply;
+  reply.recorded = !(*domain)->spec.console_pool.empty();
+  reply.why = reply.recorded ? "" : "the definition records no console";
+  if (!reply.recorded) return reply;
+  if ((*domain)->boot_looks > 0 || Booted(scene.world, **domain)) reply.text = "Linux version 6.1.0\nmounting /data\n";
+  if (Booted(scene.world, **domain)) reply.text += "GUEST-READY nic=eth0\n";
+  reply.written_bytes = reply.text.size();
+  return reply;
+}
+
+Result<AgentReply> PingAgent(Scene& scene, const DomainRequest& request) {
+  const Result<FakeDomain*> domain = ResolveDomain(scene, request);
+  if (!domain) return domain.error();
+  if (!(*domain)->spec.guest_agent)
+    return Fail(scene, ErrorKind::kInvalid, ObjectOf(**domain), "has no channel for a guest agent",
+                "choose another boot proof");
+  const bool answers = Booted(scene.world, **domain) && scene.world.host.boot != "no agent";
+  return AgentReply{answers, answers ? "" : "the guest agent is not connected"};
 }
 
 // Moves the overlay's blocks into the volume below, which is then no sealed copy any more.
@@ -232,6 +279,8 @@ void FakePlugin::ServeDomains() {
   On(target::kRequestStop, RequestStop);
   On(target::kEnsureStopped, EnsureStopped);
   On(target::kMergeOverlays, MergeOverlays);
+  On(target::kReadConsole, ReadConsole);
+  On(target::kPingAgent, PingAgent);
 }
 
 }  // namespace vmferry

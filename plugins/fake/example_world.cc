@@ -36,6 +36,52 @@ Json LbPoolOf(const Names& names) {
   return Json{{"name", names.lb_pool}, {"instances", Json::array({"lb1"})}, {"servers", {vmware, kvm}}};
 }
 
+Json Sample(const char* value) {
+  return Json::array({{{"value", value}}});
+}
+
+// What watches the first application: measured values, scrape targets, two rules, a receiver of alerts.
+Json MonitoringOf() {
+  const std::int64_t now_ms = 1767225600000;
+  const Json node{
+      {"job", "node"}, {"instance", "kvm.example:9100"}, {"health", "up"}, {"last_scrape_ms", now_ms - 5000}};
+  const Json target{{"job", "app"},
+                    {"instance", "web1.kvm.example:80"},
+                    {"health", "down"},
+                    {"last_error", "connection refused"}};
+  const Json down{{"facts", {{"name", "AppDown"}, {"group", "app"}, {"health", "ok"}}}};
+  const Json trial{{"facts", {{"name", "AppAlertTrial"}, {"group", "app"}, {"health", "ok"}}},
+                   {"metric", "vmferry_alert_trial"},
+                   {"labels", {{"severity", "page"}}},
+                   {"pending_polls", 1}};
+  return Json{{"now_ms", now_ms},
+              {"targets", {node, target}},
+              {"rules", {down, trial}},
+              {"answers",
+               {{"max_over_time(app:latency:p95[1s])", Sample("0.08")},
+                {"max_over_time(app:errors:ratio[1s])", Sample("0.001")},
+                {"sum_over_time(app:requests:count[1s])", Sample("500")},
+                {"app:requests:count", Sample("500")}}}};
+}
+
+// One backup of the first application's VM, an hour old.
+Json VaultOf() {
+  const Json facts{{"id", "b1"}, {"size_bytes", 73400320}, {"host", "web1"}, {"paths", {"/srv"}}, {"tags", {"daily"}}};
+  return Json{{"polls", 1}, {"backups", {{{"age_ms", 3600000}, {"facts", facts}}}}};
+}
+
+// The TTL is short, since there are no caches to wait for that a story could not wait for.
+Json DnsOf() {
+  const Json record{{"name", "customer-analytics-api.example"}, {"type", "A"}, {"ttl", 3}, {"values", {"10.0.0.1"}}};
+  return Json{{"zones", {"example"}}, {"lag_polls", 1}, {"records", Json::array({record})}};
+}
+
+Json HostOf() {
+  const Json filter{{"name", "app"}, {"rules", {"in accept tcp 80 from 10.0.0.0/8", "in drop all"}}};
+  return Json{{"filters", Json::array({filter})},
+              {"flows", {{"10.0.0.2:53", "connected"}, {"10.0.0.2:22", "filtered"}, {"10.0.0.2:5432", "filtered"}}}};
+}
+
 }  // namespace
 
 Json ExampleWorldJson(int applications) {
@@ -49,6 +95,11 @@ Json ExampleWorldJson(int applications) {
     world["endpoints"][names.vm + ".vmware.example"] = {{"vm", names.vm}};
     world["endpoints"][names.vm + ".kvm.example"] = {{"domain", names.vm}};
   }
+  world["host"] = HostOf();
+  world["dns"] = DnsOf();
+  world["monitoring"] = MonitoringOf();
+  world["vault"] = VaultOf();
+  world["endpoints"]["receiver.example"] = {{"receiver", true}};
   if (applications > 1) world["guests"]["billing1"] = {{"sick_on_target", true}};
   return world;
 }

@@ -55,6 +55,13 @@ Result<Done> CloseExport(Scene& scene, const CloseExportRequest& request) {
   return Done{};
 }
 
+Status CheckSnapshot(const Scene& scene, FakeVm& vm, const OpenDiskRequest& request) {
+  if (request.method != "folder")
+    return Fail(scene, ErrorKind::kInvalid, "VM " + vm.facts.path, "a snapshot's disks are read by folder");
+  if (FindSnapshot(vm, request.snapshot) != nullptr) return Ok();
+  return Fail(scene, ErrorKind::kNotFound, "VM " + vm.facts.path, "the snapshot to be read is gone");
+}
+
 Status CheckLease(const Scene& scene, const FakeVm& vm, const OpenDiskRequest& request) {
   if (request.method != "nfc") return Ok();
   const FakeLease* lease = FindLease(scene.world, request.handle);
@@ -71,7 +78,10 @@ Result<FakeReaderSetup> PrepareReader(Scene& scene, const OpenDiskRequest& reque
   if (!found) return found.error();
   FakeVm& vm = **found;
   if (const Status known = CheckMethod(scene, vm, request.method); !known) return known.error();
-  if (const Status off = CheckOff(scene, vm); !off) return off.error();
+  if (request.snapshot.empty())
+    if (const Status off = CheckOff(scene, vm); !off) return off.error();
+  if (!request.snapshot.empty())
+    if (const Status there = CheckSnapshot(scene, vm, request); !there) return there.error();
   if (const Status leased = CheckLease(scene, vm, request); !leased) return leased.error();
   const auto disk = std::find_if(vm.disks.begin(), vm.disks.end(),
                                  [&](const FakeDisk& entry) { return entry.facts.id == request.disk; });
@@ -85,6 +95,7 @@ Result<FakeReaderSetup> PrepareReader(Scene& scene, const OpenDiskRequest& reque
   setup.vm = vm.facts.path;
   setup.disk = request.disk;
   setup.handle = request.method == "nfc" ? request.handle : "";
+  setup.snapshot = request.snapshot;
   setup.offset = request.offset;
   setup.size = disk->facts.capacity_bytes;
   setup.bytes_per_second = scene.world.bytes_per_second;

@@ -26,10 +26,11 @@ Result<std::shared_ptr<World>> WorldOf(const PluginSetup& setup) {
   if (setup.settings.contains("world")) return World::Open(setup.settings.at("world").get<std::string>());
   Json json = Json::object();
   for (const auto& [setting, key] : {std::pair{"vms", "vms"}, std::pair{"pools", "pools"},
-                                     std::pair{"loadBalancers", "load_balancers"}, std::pair{"endpoints", "endpoints"}})
+                                     std::pair{"loadBalancers", "load_balancers"}, std::pair{"dns", "dns"},
+                                     std::pair{"endpoints", "endpoints"}})
     if (setup.settings.contains(setting)) json[key] = setup.settings.at(setting);
   Result<WorldData> data = WorldFromJson(json);
-  if (!data) return BadSetting(setup, "vms, pools, loadBalancers, endpoints", data.error().message);
+  if (!data) return BadSetting(setup, "vms, pools, loadBalancers, dns, endpoints", data.error().message);
   return std::make_shared<World>(std::move(*data));
 }
 
@@ -65,8 +66,13 @@ FakePlugin::FakePlugin(std::string name, std::shared_ptr<World> world, FakeOptio
   ServeVolumes();
   ServeDomains();
   ServeLoadBalancer();
+  ServeDns();
   ServeProbe();
   ServeCommand();
+  ServeMonitoring();
+  ServeBackup();
+  ServeNetworks();
+  ServeGuests();
 }
 
 Status FakePlugin::Admit(const Scene& scene, const CallContext& context) const {
@@ -81,12 +87,14 @@ PluginKind FakeKind() {
   PluginKind kind;
   kind.name = "fake";
   kind.purpose = "an in-memory world in all roles, for tests and for trying vmferry without any platform";
-  kind.roles = {"source", "target", "load_balancer", "probe", "command"};
+  kind.roles = {"source", "target", "load_balancer", "dns",    "probe", "command",
+                "metrics", "alerts", "signal",       "backup", "flow",  "guest"};
   kind.settings = {
       {"world", "path", false, "file of the world (JSON); entries that name the same file share it"},
       {"vms", "list", false, "without a world file: VMs, each with name, disks_mib and records"},
       {"pools", "list", false, "without a world file: storage pools, each with name and capacity_bytes"},
       {"loadBalancers", "list", false, "without a world file: load-balancer pools, each with name and servers"},
+      {"dns", "map", false, "without a world file: zones, and records, each with name, type, ttl and values"},
       {"endpoints", "map", false, "without a world file: what a probe's host leads to (vm, domain or pool)"},
       {"bytesPerSecond", "integer", false, "rate at which disks are read; without it as fast as it goes"},
       {"password", "secret", false, "needed if the world has one"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plugin `fake`: all four roles on an in-memory world (world.h), for tests and for trying vmferry without any
+// The plugin `fake`: all roles on an in-memory world (world.h), for tests and for trying vmferry without any
 // platform. It behaves as the real systems do where it matters: claims and stale change versions conflict, an open
 // export blocks power-on, shutdown requests may be ignored, pools run full, sealed copies are kept, and a machine
 // answers only when it booted from disks that were really copied.

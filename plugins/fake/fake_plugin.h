@@ -61,8 +61,13 @@ class FakePlugin final : public CallTable {
   void ServeVolumes();
   void ServeDomains();
   void ServeLoadBalancer();
+  void ServeDns();
   void ServeProbe();
   void ServeCommand();
+  void ServeMonitoring();
+  void ServeBackup();
+  void ServeNetworks();
+  void ServeGuests();
 
   const std::shared_ptr<World> world_;
   const std::string system_;

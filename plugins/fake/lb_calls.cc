@@ -94,6 +94,24 @@ void SetOn(const Scene& scene, const FakeLbPool& pool, FakeServer& server, const
           {"machine_on", ServerMachineOn(scene.world, server)}});
 }
 
+Status RequireRights(const Scene& scene, const FakeLbPool& pool, const std::string& object) {
+  if (!pool.read_only) return Ok();
+  return Fail(scene, ErrorKind::kDenied, object, "Permission denied", "give the socket `level admin`");
+}
+
+Result<Done> CheckSetServer(Scene& scene, const LbServerQuery& query) {
+  const Result<FakeLbPool*> pool = ResolvePool(scene, query.pool);
+  if (!pool) return pool.error();
+  const Result<FakeServer*> server = ResolveServer(scene, **pool, query.server);
+  if (!server) return server.error();
+  const std::string object = "server " + query.pool + "/" + query.server;
+  for (const std::string& instance : (*pool)->instances)
+    if (!Reachable(**pool, instance))
+      return Fail(scene, ErrorKind::kUnavailable, object, instance + ": connection refused");
+  if (const Status rights = RequireRights(scene, **pool, object); !rights) return rights.error();
+  return Done{};
+}
+
 Result<Done> SetServer(Scene& scene, const SetServerRequest& request) {
   const Result<FakeLbPool*> pool = ResolvePool(scene, request.pool);
   if (!pool) return pool.error();
@@ -103,6 +121,7 @@ Result<Done> SetServer(Scene& scene, const SetServerRequest& request) {
   if (Severity(request.state) < 0)
     return Fail(scene, ErrorKind::kInvalid, object, "unknown state \"" + request.state + "\"",
                 "use ready, drain or maint");
+  if (const Status rights = RequireRights(scene, **pool, object); !rights) return rights.error();
   if (request.weight > 256) return Fail(scene, ErrorKind::kInvalid, object, "the weight is above 256");
   std::string took, refused;
   for (const std::string& instance : (*pool)->instances) {
@@ -122,6 +141,7 @@ Result<Done> SetServer(Scene& scene, const SetServerRequest& request) {
 void FakePlugin::ServeLoadBalancer() {
   On(load_balancer::kDescribePool, DescribePool);
   On(load_balancer::kSetServer, SetServer);
+  On(load_balancer::kCheckSetServer, CheckSetServer);
 }
 
 }  // namespace vmferry

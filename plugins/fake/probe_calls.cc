@@ -37,9 +37,9 @@ std::optional<FakeEndpoint> DirectEndpoint(SplitUrl& url) {
   const std::size_t slash = url.path.find('/', 1);
   const std::string name = url.path.substr(1, slash == std::string::npos ? slash : slash - 1);
   url.path = slash == std::string::npos ? "/" : url.path.substr(slash);
-  if (url.host == "vm") return FakeEndpoint{name, "", ""};
-  if (url.host == "domain") return FakeEndpoint{"", name, ""};
-  if (url.host == "pool") return FakeEndpoint{"", "", name};
+  if (url.host == "vm") return FakeEndpoint{name, "", "", false};
+  if (url.host == "domain") return FakeEndpoint{"", name, "", false};
+  if (url.host == "pool") return FakeEndpoint{"", "", name, false};
   return std::nullopt;
 }
 
@@ -52,6 +52,11 @@ std::optional<FakeEndpoint> EndpointOf(const WorldData& world, SplitUrl& url) {
 }
 
 Answer Ask(const WorldData& world, const FakeEndpoint& endpoint, const std::string& path) {
+  if (endpoint.receiver) {
+    std::string record;
+    for (const std::string& line : world.monitoring.received) record += line + "\n";
+    return Answer{200, record, "", 1};
+  }
   if (!endpoint.pool.empty()) {
     for (const FakeLbPool& pool : world.load_balancers)
       if (pool.name == endpoint.pool) return AskPool(world, pool, path);
@@ -89,10 +94,26 @@ Result<ProbeReply> Probe(Scene& scene, const ProbeRequest& request) {
   return reply;
 }
 
+// A machine that answers HTTP at all has the port open.
+Result<ProbeReply> TcpProbe(Scene& scene, const TcpProbeRequest& request) {
+  if (request.address.find(':') == std::string::npos)
+    return Fail(scene, ErrorKind::kInvalid, "address " + request.address, "is not HOST:PORT");
+  SplitUrl url{"tcp", request.address, "/"};
+  const std::optional<FakeEndpoint> endpoint = EndpointOf(scene.world, url);
+  const Answer answer =
+      endpoint ? Ask(scene.world, *endpoint, url.path) : Answer{0, "", "cannot resolve " + url.host, 0};
+  ProbeReply reply;
+  reply.healthy = answer.status != 0;
+  reply.latency_ms = answer.latency_ms;
+  reply.why = answer.status != 0 ? "" : answer.why;
+  return reply;
+}
+
 }  // namespace
 
 void FakePlugin::ServeProbe() {
   On(probe::kProbe, Probe);
+  On(probe::kTcpProbe, TcpProbe);
 }
 
 }  // namespace vmferry

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "plugins/fake/fake_plugin.h"
+#include "plugins/source_privileges.h"
+#include "plugins/source_retire.h"
 
 namespace vmferry {
 namespace {
@@ -52,6 +54,12 @@ Result<VmFacts> DescribeVm(Scene& scene, const VmQuery& query) {
   return FactsOf(**vm);
 }
 
+Result<PrivilegeFacts> DescribePrivileges(Scene& scene, const VmQuery& query) {
+  Result<FakeVm*> vm = ResolveVm(scene, query.vm);
+  if (!vm) return vm.error();
+  return PrivilegeFacts{(*vm)->lacking, ""};
+}
+
 Result<ClaimReply> ClaimVm(Scene& scene, const ClaimRequest& request) {
   Result<FakeVm*> found = ResolveVm(scene, request.vm);
   if (!found) return found.error();
@@ -85,6 +93,21 @@ Result<Done> ReleaseVm(Scene& scene, const ReleaseRequest& request) {
   if (writes_migrated) vm.facts.migrated = request.migrated;
   ++vm.version;
   Record(scene.world, scene.call, "released", vm.facts.path, {{"claim", request.claim}});
+  return Done{};
+}
+
+Result<Done> UnregisterVm(Scene& scene, const UnregisterRequest& request) {
+  Result<FakeVm*> found = ResolveVm(scene, request.vm);
+  if (!found) return found.error();
+  FakeVm& vm = **found;
+  if (vm.facts.migrated != request.migrated)
+    return Fail(scene, ErrorKind::kConflict, ObjectOf(vm), "does not carry the mark `" + request.migrated + "`",
+                "somebody changed it; look at it");
+  if (vm.facts.power != "off")
+    return Fail(scene, ErrorKind::kConflict, ObjectOf(vm), "is " + vm.facts.power, "see why it runs");
+  const std::string path = vm.facts.path;
+  std::erase_if(scene.world.vms, [&path](const FakeVm& one) { return one.facts.path == path; });
+  Record(scene.world, scene.call, "unregistered", path);
   return Done{};
 }
 
@@ -180,7 +203,7 @@ Result<SnapshotReply> EnsureSnapshot(Scene& scene, const SnapshotRequest& reques
   for (const FakeSnapshot& snapshot : vm.snapshots)
     if (snapshot.key == request.key) return SnapshotReply{snapshot.id};
   Record(scene.world, scene.call, "snapshot", vm.facts.path, {{"name", request.name}, {"key", request.key}});
-  vm.snapshots.push_back({"snapshot-" + std::to_string(scene.world.revision), request.name, request.key});
+  vm.snapshots.push_back({"snapshot-" + std::to_string(scene.world.revision), request.name, request.key, vm.disks});
   return SnapshotReply{vm.snapshots.back().id};
 }
 
@@ -230,8 +253,10 @@ bool LeaseStillOpen(const Scene& scene, FakeVm& vm) {
 void FakePlugin::ServeSource() {
   On(source::kDescribePlatform, DescribePlatform);
   On(source::kDescribeVm, DescribeVm);
+  On(source::kDescribePrivileges, DescribePrivileges);
   On(source::kClaimVm, ClaimVm);
   On(source::kReleaseVm, ReleaseVm);
+  On(source::kUnregisterVm, UnregisterVm);
   On(source::kRequestShutdown, RequestShutdown);
   On(source::kEnsurePoweredOff, EnsurePoweredOff);
   On(source::kEnsurePoweredOn, EnsurePoweredOn);

@@ -5,6 +5,7 @@
 
 #include "plugins/fake/fake_plugin.h"
 #include "plugins/fake/volume_writer.h"
+#include "plugins/target_volumes.h"
 
 namespace vmferry {
 namespace {
@@ -41,6 +42,16 @@ Result<VolumeFacts> DescribeVolume(Scene& scene, const VolumeQuery& query) {
   if (!volume->backing.empty()) facts.backing = VolumePath(query.pool, volume->backing);
   facts.seal = volume->seal;
   return facts;
+}
+
+Result<VolumeList> ListVolumes(Scene& scene, const VolumeListQuery& query) {
+  const Result<FakePool*> pool = ResolvePool(scene, query.pool);
+  if (!pool) return pool.error();
+  VolumeList list;
+  for (const FakeVolume& volume : (*pool)->volumes)
+    if (volume.name.starts_with(query.prefix)) list.volumes.push_back(volume.name);
+  std::sort(list.volumes.begin(), list.volumes.end());
+  return list;
 }
 
 Status CheckVolumeRequest(const Scene& scene, const EnsureVolumeRequest& request) {
@@ -208,6 +219,7 @@ bool InUse(const WorldData& world, const std::string& pool, const std::string& v
 
 void FakePlugin::ServeVolumes() {
   On(target::kDescribeVolume, DescribeVolume);
+  On(target::kListVolumes, ListVolumes);
   On(target::kEnsureVolume, EnsureVolume);
   On(target::kEnsureNoVolume, EnsureNoVolume);
   On(target::kSealVolume, SealVolume);

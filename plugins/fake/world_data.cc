@@ -38,6 +38,10 @@ FakeVolume* FindVolume(WorldData& world, const std::string& pool, const std::str
   return FindIn(owner->volumes, [&](const FakeVolume& volume) { return volume.name == name; });
 }
 
+FakeSnapshot* FindSnapshot(FakeVm& vm, const std::string& key) {
+  return FindIn(vm.snapshots, [&](const FakeSnapshot& snapshot) { return snapshot.key == key; });
+}
+
 FakeDomain* FindDomain(WorldData& world, const std::string& name) {
   return FindIn(world.domains, [&](const FakeDomain& domain) { return domain.spec.domain == name; });
 }

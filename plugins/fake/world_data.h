@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// WorldData: everything there is in the fake world, as plain values: a source platform's VMs, a target platform's
-// pools and domains, load balancers in front of them, and a history of every effect. Nothing depends on a clock or on
-// chance: what takes time on a real system takes a number of looks here ("polls"). Threading: owned by a World, under
-// its mutex.
+// WorldData: everything there is in the fake world, as plain values, and a history of every effect. Nothing depends on
+// a clock or on chance: what takes time on a real system takes a number of looks here ("polls"). Threading: owned by a
+// World, under its mutex.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "plugins/dns.h"
+#include "plugins/fake/monitoring.h"
+#include "plugins/fake/programs.h"
 #include "plugins/fake/sparse_bytes.h"
+#include "plugins/fake/vault.h"
 #include "plugins/load_balancer.h"
 #include "plugins/source_platform.h"
 #include "plugins/target_platform.h"
@@ -25,6 +28,8 @@ namespace vmferry {
 //   volume-created, -removed (was_sealed, in_use), -written (offset, finished), -sealed, -converted: "pool/volume"
 //   domain-defined, -undefined, merged, stop-asked: domain;  target-on/-off: domain (on_network)
 //   lb             "pool/server" instance, state, weight, machine, machine_on
+//   dns            "name/type"   values, ttl;  signal, no-signal: metric (labels, value)
+//   backup-begun, backup-stopped, restore-begun: key;  command-begun (arguments), command-stopped: service
 struct Fact {
   std::uint64_t seq = 0;
   std::int64_t at_ms = 0;  // wall time, to be held against a journal's; 0: a file of before it was noted
@@ -40,6 +45,7 @@ struct FakeDisk {
 };
 struct FakeSnapshot {
   std::string id, name, key;
+  std::vector<FakeDisk> disks;  // as they were
 };
 struct FakeVm {
   VmFacts facts;  // its disks, snapshots and change_version stay empty: they are below
@@ -52,6 +58,7 @@ struct FakeVm {
   int power_polls = 0;               // looks until a power task is finished
   std::int64_t cut_reads_after = 0;  // bytes of a disk after which a reader's connection is cut ...
   int cut_reads = 0;                 // ... this many times
+  std::vector<std::string> lacking;  // privileges that we have not; told, not enforced
 };
 struct FakeTask {
   std::string id, vm, goal;  // goal: "on" or "off"
@@ -87,8 +94,13 @@ struct FakeDomain {
   bool deaf = false;
   int stop_polls = 0;
   int stop_left = -1;
-  int merge_polls = 0;
-  int merge_done = 0;
+  int merge_polls = 0, merge_done = 0;
+  int boot_looks = 0;  // since it was started, as far as the boot takes
+};
+// A network filter; rules as FilterRuleText writes them.
+struct FakeFilter {
+  std::string name;
+  std::vector<std::string> rules;
 };
 struct FakeHost {
   int cpus = 16;
@@ -96,8 +108,13 @@ struct FakeHost {
   std::vector<std::string> domain_types{"qemu"};
   std::vector<std::string> firmwares{"bios", "efi"};
   std::vector<std::string> networks{"default"};
-  int stop_polls = 0;   // of new domains
-  int merge_polls = 0;  // of new domains
+  std::vector<std::string> inactive_networks;  // of networks
+  std::vector<FakeFilter> filters;
+  std::map<std::string, std::string> flows;  // "HOST:PORT" -> FlowReply::outcome; others are filtered
+  std::string inspection;  // what a look into disks finds: "nothing", "windows", "no drivers"; else all that is needed
+  int stop_polls = 0, merge_polls = 0;  // of new domains
+  std::string boot;        // how guests boot: "hangs", "stops", "no agent"; else well
+  int boot_polls = 0;      // looks until they have
 };
 
 struct FakeServerState {
@@ -116,12 +133,29 @@ struct FakeLbPool {
   std::string name;
   std::vector<std::string> instances{"lb1"};
   std::vector<std::string> unreachable;  // of the instances
+  bool read_only = false;                // changes are refused
   std::vector<FakeServer> servers;
 };
 
-// What a probe's host name leads to: one of the three.
+struct FakeRecords {
+  std::string name, type;
+  RecordSet set;  // never empty
+};
+// Name servers dns1, the primary, and dns2, which follows it.
+struct FakeDns {
+  std::vector<std::string> zones;
+  std::vector<FakeRecords> records;
+  bool read_only = false;  // updates are refused
+  int lag_polls = 0;       // looks until dns2 has followed a change
+  int lag_left = 0;
+  bool silent = false;         // dns2 cannot be asked
+  std::int64_t other_ttl = 0;  // that dns2 tells until the next change; 0: the same as dns1
+};
+
+// What a probe's host name leads to: one of them.
 struct FakeEndpoint {
   std::string vm, domain, pool;
+  bool receiver = false;  // what the receiver of the alerts recorded
 };
 // How the application of a guest (named in its disks' headers) behaves.
 struct FakeGuest {
@@ -138,8 +172,12 @@ struct WorldData {
   std::vector<FakePool> pools;
   std::vector<FakeDomain> domains;
   std::vector<FakeLbPool> load_balancers;
+  FakeDns dns;
   std::map<std::string, FakeEndpoint> endpoints;
   std::map<std::string, FakeGuest> guests;
+  FakeMonitoring monitoring;
+  FakeVault vault;
+  FakePrograms programs;
   std::int64_t bytes_per_second = 0;  // of a disk reader, counted in logical bytes; 0: as fast as it goes
   std::string password;               // if set, plugins must know it
 
@@ -156,6 +194,7 @@ void Record(WorldData& world, std::string_view call, std::string effect, std::st
             Json detail = Json::object());
 
 FakePool* FindPool(WorldData& world, const std::string& name);
+FakeSnapshot* FindSnapshot(FakeVm& vm, const std::string& key);
 FakeVolume* FindVolume(WorldData& world, const std::string& pool, const std::string& name);
 FakeDomain* FindDomain(WorldData& world, const std::string& name);
 FakeLease* FindLease(WorldData& world, const std::string& id);

@@ -11,9 +11,9 @@ namespace vmferry {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Fact, seq, at_ms, call, effect, object, detail)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeDisk, facts, content)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeSnapshot, id, name, key)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeSnapshot, id, name, key, disks)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeVm, facts, disks, snapshots, version, deaf, shutdown_polls,
-                                                shutdown_left, power_polls, cut_reads_after, cut_reads)
+                                                shutdown_left, power_polls, cut_reads_after, cut_reads, lacking)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeTask, id, vm, goal, left)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeLease, id, vm, patience)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeVolume, name, format, capacity_bytes, backing, backing_format, seal,
@@ -21,15 +21,28 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeVolume, name, format, capaci
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakePool, name, type, capacity_bytes, others_use_bytes,
                                                 others_fill_after, written_bytes, volumes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeDomain, spec, uuid, state, deaf, stop_polls, stop_left, merge_polls,
-                                                merge_done)
+                                                merge_done, boot_looks)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeFilter, name, rules)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeHost, cpus, memory_mib, domain_types, firmwares, networks,
-                                                stop_polls, merge_polls)
+                                                inactive_networks, filters, flows, inspection, stop_polls, merge_polls,
+                                                boot, boot_polls)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeServerState, state, weight)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeServer, name, address, vm, domain, check, sessions, sessions_stay,
                                                 instances)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeLbPool, name, instances, unreachable, servers)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeEndpoint, vm, domain, pool)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeLbPool, name, instances, unreachable, read_only, servers)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeEndpoint, vm, domain, pool, receiver)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeSignal, metric, labels, value, looks)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeRule, facts, metric, labels, drops_labels, pending_polls)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeMonitoring, answers, refusals, targets, rules, now_ms, signals,
+                                                routed, suppressed, delivered, received)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeGuest, sick_on_source, sick_on_target, latency_ms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeBackup, facts, age_ms, damaged)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeBackupWork, key, what, backup, scope, left, fails)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeProgram, polls, exit_code, output, fate, effect)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeProgramRun, service, key, left)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakePrograms, known, runs, application_stopped)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FakeVault, reachable, structure_good, polls, run_fails, run_damages,
+                                                backups, works)
 
 namespace {
 
@@ -81,6 +94,35 @@ DiskFacts ShortDisk(const std::string& vm, int number, std::uint64_t capacity_by
   return facts;
 }
 
+Json DnsToJson(const FakeDns& dns) {
+  Json records = Json::array();
+  for (const FakeRecords& entry : dns.records)
+    records.push_back(
+        {{"name", entry.name}, {"type", entry.type}, {"ttl", entry.set.ttl}, {"values", entry.set.values}});
+  return Json{{"zones", dns.zones},         {"records", records},         {"read_only", dns.read_only},
+              {"lag_polls", dns.lag_polls}, {"lag_left", dns.lag_left},   {"silent", dns.silent},
+              {"other_ttl", dns.other_ttl}};
+}
+
+FakeDns DnsFromJson(const Json& json) {
+  FakeDns dns;
+  dns.zones = json.value("zones", dns.zones);
+  for (const Json& entry : json.value("records", Json::array())) {
+    FakeRecords records{entry.at("name").get<std::string>(), Text(entry, "type", "A"), {}};
+    records.set.values = entry.at("values").get<std::vector<std::string>>();
+    records.set.ttl = Number(entry.at("ttl"));
+    std::sort(records.set.values.begin(), records.set.values.end());
+    if (records.set.values.empty()) throw std::invalid_argument("record " + records.name + " has no values");
+    dns.records.push_back(std::move(records));
+  }
+  dns.read_only = json.value("read_only", dns.read_only);
+  dns.lag_polls = json.value("lag_polls", dns.lag_polls);
+  dns.lag_left = json.value("lag_left", dns.lag_left);
+  dns.silent = json.value("silent", dns.silent);
+  dns.other_ttl = json.value("other_ttl", dns.other_ttl);
+  return dns;
+}
+
 }  // namespace
 
 FakeVm VmFromJson(const Json& json, std::size_t ordinal) {
@@ -97,8 +139,13 @@ FakeVm VmFromJson(const Json& json, std::size_t ordinal) {
   if (vm.disks.empty()) throw std::invalid_argument("VM " + vm.facts.name + " has no disks");
   for (const Json& record : json.value("records", Json::array()))
     AppendRecord(vm.disks[0].content, record.get<std::string>());
+  for (const Json& mode : json.value("gpus", Json::array())) {
+    const std::string number = std::to_string(vm.facts.gpus.size());
+    vm.facts.gpus.push_back({"1300" + number, "PCI device " + number, mode.get<std::string>(), "fake GPU"});
+  }
   vm.deaf = json.contains("deaf") && (json.at("deaf") == true || json.at("deaf") == "true");
   if (json.contains("shutdown_polls")) vm.shutdown_polls = static_cast<int>(Number(json.at("shutdown_polls")));
+  vm.lacking = json.value("lacking", vm.lacking);
   if (json.contains("power_polls")) vm.power_polls = static_cast<int>(Number(json.at("power_polls")));
   return vm;
 }
@@ -112,8 +159,12 @@ Json WorldToJson(const WorldData& world) {
               {"pools", world.pools},
               {"domains", world.domains},
               {"load_balancers", world.load_balancers},
+              {"dns", DnsToJson(world.dns)},
               {"endpoints", world.endpoints},
               {"guests", world.guests},
+              {"monitoring", world.monitoring},
+              {"vault", world.vault},
+              {"programs", world.programs},
               {"bytes_per_second", world.bytes_per_second},
               {"password", world.password},
               {"history", world.history},
@@ -132,8 +183,12 @@ Result<WorldData> WorldFromJson(const Json& json) {
     world.pools = json.value("pools", world.pools);
     world.domains = json.value("domains", world.domains);
     world.load_balancers = json.value("load_balancers", world.load_balancers);
+    world.dns = DnsFromJson(json.value("dns", Json::object()));
     world.endpoints = json.value("endpoints", world.endpoints);
     world.guests = json.value("guests", world.guests);
+    world.monitoring = json.value("monitoring", world.monitoring);
+    world.vault = json.value("vault", world.vault);
+    world.programs = json.value("programs", world.programs);
     world.bytes_per_second = json.value("bytes_per_second", world.bytes_per_second);
     world.password = json.value("password", world.password);
     world.history = json.value("history", world.history);

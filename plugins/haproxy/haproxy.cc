@@ -12,18 +12,13 @@
 #include "plugins/haproxy/server_table.h"
 #include "plugins/load_balancer.h"
 #include "plugins/printable.h"
+#include "plugins/text.h"
 
 namespace vmferry {
 namespace haproxy {
 namespace {
 
 constexpr int kMaxWeight = 256;
-
-std::string Joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
 
 class HaproxyPlugin final : public CallTable {
  public:
@@ -39,6 +34,12 @@ class HaproxyPlugin final : public CallTable {
     Serve<SetServerRequest, Done>(
         load_balancer::kSetServer,
         [this](const SetServerRequest& request, const CallContext& context) { return Set(request, context); });
+    Serve<LbServerQuery, Done>(load_balancer::kCheckSetServer,
+                               [this](const LbServerQuery& query, const CallContext& context) -> Result<Done> {
+                                 const Status good = Check({query.pool, query.server, "maint", -1}, Limits(context));
+                                 if (!good) return good.error();
+                                 return Done{};
+                               });
   }
   std::string system() const override { return system_; }
 
@@ -47,6 +48,7 @@ class HaproxyPlugin final : public CallTable {
   Result<Done> Set(const SetServerRequest& request, const CallContext& context) const;
 
   Result<InstanceView> View(const RuntimeSocket& instance, const std::string& pool, const Limits& limits) const;
+  Status Check(const SetServerRequest& request, const Limits& limits) const;
   Status CheckRequest(const SetServerRequest& request) const;
   Status CheckInstance(const RuntimeSocket& instance, const SetServerRequest& request, const Limits& limits) const;
   Status Write(const SetServerRequest& request, const Limits& limits) const;
@@ -261,16 +263,23 @@ Status HaproxyPlugin::Keep(const SetServerRequest& request, const Limits& limits
   return Named(*failed, ServerObject(request));
 }
 
-Result<Done> HaproxyPlugin::Set(const SetServerRequest& request, const CallContext& context) const {
-  const Limits limits(context);
+// What there is to know before anything is changed.
+Status HaproxyPlugin::Check(const SetServerRequest& request, const Limits& limits) const {
   Status status = CheckRequest(request);
-  if (!status) return status.error();
+  if (!status) return status;
   status = CheckPersist(persist_);
   if (!status) return Named(status.error(), ServerObject(request));
   for (const RuntimeSocket& instance : instances_) {
     status = CheckInstance(instance, request, limits);
-    if (!status) return status.error();
+    if (!status) return status;
   }
+  return Ok();
+}
+
+Result<Done> HaproxyPlugin::Set(const SetServerRequest& request, const CallContext& context) const {
+  const Limits limits(context);
+  Status status = Check(request, limits);
+  if (!status) return status.error();
   status = Write(request, limits);
   if (!status) return status.error();
   for (const RuntimeSocket& instance : instances_) {

@@ -2,9 +2,11 @@
 #include "plugins/http/http_probe.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
+#include "plugins/connection.h"
 #include "plugins/http_client.h"
 #include "plugins/printable.h"
 #include "plugins/probe.h"
@@ -50,10 +52,10 @@ void CheckBody(const ProbeRequest& request, const HttpResponse& response, ProbeR
   Complain(why, reply);
 }
 
-void CheckLatency(const ProbeRequest& request, ProbeReply* reply) {
-  if (request.max_latency_ms <= 0 || reply->latency_ms <= request.max_latency_ms) return;
+void CheckLatency(int max_latency_ms, ProbeReply* reply) {
+  if (max_latency_ms <= 0 || reply->latency_ms <= max_latency_ms) return;
   Complain("answered in " + std::to_string(reply->latency_ms) + " ms instead of at most " +
-               std::to_string(request.max_latency_ms) + " ms",
+               std::to_string(max_latency_ms) + " ms",
            reply);
 }
 
@@ -65,7 +67,7 @@ ProbeReply Judge(const ProbeRequest& request, const HttpResponse& response) {
   reply.body = Printable(response.body, kShownBody);
   CheckStatus(request, response, &reply);
   CheckBody(request, response, &reply);
-  CheckLatency(request, &reply);
+  CheckLatency(request.max_latency_ms, &reply);
   return reply;
 }
 
@@ -75,23 +77,43 @@ ProbeReply NoAnswer(const Error& error) {
   return reply;
 }
 
+// "HOST:PORT"; kInvalid without a port.
+Result<Url> ParseAddress(const std::string& address) {
+  const bool plain = IsPlain(address) && address.find('/') == std::string::npos;
+  const bool has_port = address.rfind(':') != std::string::npos && !address.ends_with(':') && !address.ends_with(']');
+  if (plain && has_port) return ParseUrl("http://" + address);
+  return Error{ErrorKind::kInvalid, "", "address " + Printable(address, kMaxShownLocation), "is not HOST:PORT", ""};
+}
+
 class HttpProbe final : public CallTable {
  public:
   explicit HttpProbe(std::string name) : name_(std::move(name)) {
     Serve<ProbeRequest, ProbeReply>(probe::kProbe, [this](const ProbeRequest& request, const CallContext& context) {
       return Probe(request, context);
     });
+    Serve<TcpProbeRequest, ProbeReply>(probe::kTcpProbe, [this](const auto& request, const auto& context) {
+      return Connect(request, context);
+    });
   }
   std::string system() const override { return name_ + " (http)"; }
 
  private:
   Result<ProbeReply> Probe(const ProbeRequest& request, const CallContext& context) const;
+  Result<ProbeReply> Connect(const TcpProbeRequest& request, const CallContext& context) const;
   Error Invalid(const std::string& object, const std::string& message) const {
     return Error{ErrorKind::kInvalid, system(), object, message, ""};
   }
 
   std::string name_;
 };
+
+// Whoever is later than this is not healthy, so nobody waits for it; a little late still tells how late.
+CallContext Patience(const CallContext& context, int max_latency_ms) {
+  CallContext bounded = context;
+  constexpr std::chrono::milliseconds kLate(1000);
+  if (max_latency_ms > 0) bounded.timeout = std::min(context.timeout, kLate + std::chrono::milliseconds(max_latency_ms));
+  return bounded;
+}
 
 Result<ProbeReply> HttpProbe::Probe(const ProbeRequest& request, const CallContext& context) const {
   const auto url = ParseUrl(request.url);
@@ -112,7 +134,7 @@ Result<ProbeReply> HttpProbe::Probe(const ProbeRequest& request, const CallConte
   get.max_body = kMaxBody;
   get.truncate = true;
   HttpClient client(name_ + " (" + url->Origin() + ")", *url, TlsTrust{request.ca_file, request.thumbprint});
-  const auto response = client.Do(get, context);
+  const auto response = client.Do(get, Patience(context, request.max_latency_ms));
   if (response) return Judge(request, *response);
 
   Error error = response.error();
@@ -121,6 +143,31 @@ Result<ProbeReply> HttpProbe::Probe(const ProbeRequest& request, const CallConte
   if (!not_made) return NoAnswer(error);
   if (error.object.empty()) error.object = object;
   return error;
+}
+
+Result<ProbeReply> HttpProbe::Connect(const TcpProbeRequest& request, const CallContext& context) const {
+  const auto server = ParseAddress(request.address);
+  if (!server) {
+    Error error = server.error();
+    error.system = system();
+    return error;
+  }
+  Deadline deadline(Patience(context, request.max_latency_ms).timeout, context.stop);
+  const auto began = std::chrono::steady_clock::now();
+  const auto connection = Connection::Open(*server, nullptr, deadline);
+  const auto took = std::chrono::steady_clock::now() - began;
+  if (!connection && context.stop.stop_requested()) {
+    Error error = connection.error();
+    error.system = system();
+    error.object = request.address;
+    return error;
+  }
+  if (!connection) return NoAnswer(connection.error());
+  ProbeReply reply;
+  reply.healthy = true;
+  reply.latency_ms = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+  CheckLatency(request.max_latency_ms, &reply);
+  return reply;
 }
 
 Result<std::shared_ptr<Plugin>> Make(const PluginSetup& setup) {
@@ -132,7 +179,7 @@ Result<std::shared_ptr<Plugin>> Make(const PluginSetup& setup) {
 PluginKind HttpKind() {
   PluginKind kind;
   kind.name = "http";
-  kind.purpose = "health and smoke checks over HTTP and HTTPS: status, body, latency, certificate";
+  kind.purpose = "health and smoke checks over HTTP and HTTPS (status, body, latency, certificate) and of TCP ports";
   kind.roles = {"probe"};
   // What to ask for, and whom to trust, belongs to the check; the entry itself needs nothing.
   kind.make = Make;

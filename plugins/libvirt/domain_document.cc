@@ -18,14 +18,21 @@ std::string_view NamespaceOf(const pugi::xml_node& element) {
 }
 
 DomainDisk ReadDisk(const pugi::xml_node& disk) {
-  return DomainDisk{disk.child("target").attribute("dev").value(), SourcePath(disk),
-                    disk.child("driver").attribute("type").value(), SourcePath(disk.child("backingStore"))};
+  const pugi::xml_node driver = disk.child("driver");
+  return DomainDisk{disk.child("target").attribute("dev").value(),
+                    SourcePath(disk),
+                    driver.attribute("type").value(),
+                    SourcePath(disk.child("backingStore")),
+                    driver.attribute("cache").value(),
+                    driver.attribute("discard").value(),
+                    driver.attribute("io").value()};
 }
 
 void ReadWorkload(const pugi::xml_node& workload, DomainDocument& domain) {
   for (const pugi::xml_node child : workload.children()) {
     if (LocalName(child) == "key") domain.key = child.child_value();
     if (LocalName(child) == "disk") domain.our_disks.emplace_back(child.child_value());
+    if (LocalName(child) == "console") domain.console = {child.attribute("pool").value(), child.child_value(), ""};
   }
 }
 

@@ -13,11 +13,15 @@ void AddText(pugi::xml_node parent, const char* name, const std::string& text) {
   parent.append_child(name).text().set(text.c_str());
 }
 
-void AddMetadata(pugi::xml_node domain, const DefineRequest& request) {
+void AddMetadata(pugi::xml_node domain, const DefineRequest& request, const ConsoleRecord& record) {
   pugi::xml_node ours = domain.append_child("metadata").append_child("vmferry:workload");
   ours.append_attribute("xmlns:vmferry") = kWorkloadNamespace;
   AddText(ours, "vmferry:key", request.key);
   for (std::size_t i = 0; i < request.disks.size(); ++i) AddText(ours, "vmferry:disk", DiskTarget(request.disk_bus, i));
+  if (record.path.empty()) return;
+  pugi::xml_node console = ours.append_child("vmferry:console");
+  console.append_attribute("pool") = record.pool.c_str();
+  console.text().set(record.volume.c_str());
 }
 
 void AddCpus(pugi::xml_node domain, const DefineRequest& request, const HostChoice& host) {
@@ -75,14 +79,21 @@ void AddLifeCycle(pugi::xml_node domain) {
   AddText(domain, "on_crash", "destroy");
 }
 
-void AddDisk(pugi::xml_node devices, const DiskSource& source, const std::string& bus, std::size_t index) {
+void AddWish(pugi::xml_node driver, const char* name, const std::string& value) {
+  if (!value.empty()) driver.append_attribute(name) = value.c_str();
+}
+
+void AddDisk(pugi::xml_node devices, const DiskSource& source, const DomainDiskSpec& spec, const std::string& bus,
+             std::size_t index) {
   pugi::xml_node disk = devices.append_child("disk");
   disk.append_attribute("type") = source.block ? "block" : "file";
   disk.append_attribute("device") = "disk";
   pugi::xml_node driver = disk.append_child("driver");
   driver.append_attribute("name") = "qemu";
   driver.append_attribute("type") = source.format.c_str();
-  driver.append_attribute("discard") = "unmap";
+  AddWish(driver, "cache", spec.cache);
+  AddWish(driver, "io", spec.io);
+  AddWish(driver, "discard", spec.discard);
   disk.append_child("source").append_attribute(source.block ? "dev" : "file") = source.path.c_str();
   pugi::xml_node target = disk.append_child("target");
   target.append_attribute("dev") = DiskTarget(bus, index).c_str();
@@ -103,11 +114,22 @@ Status AddNic(pugi::xml_node devices, const DomainNicSpec& nic) {
   if (!nic.mac.empty()) element.append_child("mac").append_attribute("address") = nic.mac.c_str();
   if (named) element.append_child("source").append_attribute(type.c_str()) = name.c_str();
   element.append_child("model").append_attribute("type") = nic.model.empty() ? "virtio" : nic.model.c_str();
+  if (!nic.filter.empty() && !named)
+    return Error{ErrorKind::kInvalid, "", "", "NIC " + nic.mac + ": user-mode networking passes no network filter",
+                 "map its network to network:NAME or bridge:NAME, or take the filter away"};
+  if (!nic.filter.empty()) element.append_child("filterref").append_attribute("filter") = nic.filter.c_str();
   return Ok();
 }
 
-void AddConsole(pugi::xml_node devices) {
-  devices.append_child("serial").append_attribute("type") = "pty";
+// What the guest writes goes to the terminal and, beside it, into the record.
+void AddConsole(pugi::xml_node devices, const std::string& record) {
+  pugi::xml_node serial = devices.append_child("serial");
+  serial.append_attribute("type") = "pty";
+  if (!record.empty()) {
+    pugi::xml_node log = serial.append_child("log");
+    log.append_attribute("file") = record.c_str();
+    log.append_attribute("append") = "off";  // each start begins anew
+  }
   pugi::xml_node console = devices.append_child("console");
   console.append_attribute("type") = "pty";
   pugi::xml_node target = console.append_child("target");
@@ -121,7 +143,21 @@ void AddConsole(pugi::xml_node devices) {
   backend.text().set("/dev/urandom");
 }
 
-Status AddDevices(pugi::xml_node domain, const DefineRequest& request, const std::vector<DiskSource>& sources) {
+constexpr const char* kAgentChannel = "org.qemu.guest_agent.0";
+
+// Unless the site's extra XML brings one. https://libvirt.org/formatdomain.html#channel
+void AddAgentChannel(pugi::xml_node devices) {
+  for (const pugi::xml_node channel : devices.children("channel"))
+    if (std::string_view(channel.child("target").attribute("name").value()) == kAgentChannel) return;
+  pugi::xml_node channel = devices.append_child("channel");
+  channel.append_attribute("type") = "unix";
+  pugi::xml_node target = channel.append_child("target");
+  target.append_attribute("type") = "virtio";
+  target.append_attribute("name") = kAgentChannel;
+}
+
+Status AddDevices(pugi::xml_node domain, const DefineRequest& request, const std::vector<DiskSource>& sources,
+                  const std::string& console_record) {
   pugi::xml_node devices = domain.append_child("devices");
   if (request.disk_bus == "scsi") {
     pugi::xml_node controller = devices.append_child("controller");
@@ -129,17 +165,17 @@ Status AddDevices(pugi::xml_node domain, const DefineRequest& request, const std
     controller.append_attribute("index") = 0;
     controller.append_attribute("model") = "virtio-scsi";
   }
-  for (std::size_t i = 0; i < sources.size(); ++i) AddDisk(devices, sources[i], request.disk_bus, i);
+  for (std::size_t i = 0; i < sources.size(); ++i) AddDisk(devices, sources[i], request.disks[i], request.disk_bus, i);
   for (const DomainNicSpec& nic : request.nics)
     if (Status added = AddNic(devices, nic); !added) return added;
-  AddConsole(devices);
+  AddConsole(devices, console_record);
   return Ok();
 }
 
 }  // namespace
 
 Result<std::string> BuildDomainXml(const DefineRequest& request, const HostChoice& host,
-                                   const std::vector<DiskSource>& sources) {
+                                   const std::vector<DiskSource>& sources, const ConsoleRecord& console) {
   if (request.disk_bus != "virtio" && request.disk_bus != "sata" && request.disk_bus != "scsi")
     return Error{ErrorKind::kInvalid, "", "", "unknown disk bus '" + request.disk_bus + "'",
                  "use virtio, sata or scsi"};
@@ -149,15 +185,16 @@ Result<std::string> BuildDomainXml(const DefineRequest& request, const HostChoic
   AddText(domain, "name", request.domain);
   if (!request.uuid.empty()) AddText(domain, "uuid", request.uuid);
   if (!request.description.empty()) AddText(domain, "description", request.description);
-  AddMetadata(domain, request);
+  AddMetadata(domain, request, console);
   pugi::xml_node memory = domain.append_child("memory");
   memory.append_attribute("unit") = "MiB";
   memory.text().set(static_cast<long long>(request.memory_mib));
   AddCpus(domain, request, host);
   AddFirmware(domain, request, host);
   AddLifeCycle(domain);
-  if (Status devices = AddDevices(domain, request, sources); !devices) return devices.error();
+  if (Status devices = AddDevices(domain, request, sources, console.path); !devices) return devices.error();
   if (Status extra = MergeExtraXml(domain, request.extra_xml); !extra) return extra.error();
+  if (request.guest_agent) AddAgentChannel(domain.child("devices"));
   return Print(domain);
 }
 

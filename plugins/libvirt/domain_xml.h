@@ -6,6 +6,7 @@
 //   <vmferry:workload xmlns:vmferry="https://vmferry.dev/xmlns/1">
 //     <vmferry:key>KEY</vmferry:key>                      the idempotency key of the step that made the domain
 //     <vmferry:disk>vda</vmferry:disk>...                 the disks we attached, in order; only these are ever merged
+//     <vmferry:console pool="POOL">NAME</vmferry:console>  the volume that the serial console is recorded in
 //   </vmferry:workload>
 #pragma once
 
@@ -31,10 +32,17 @@ struct DiskSource {
   std::string format;
 };
 
+// Where the serial console is recorded; an empty path: nowhere.
+struct ConsoleRecord {
+  std::string pool;
+  std::string volume;
+  std::string path;
+};
+
 // The document to define. REQUIRES: sources match request.disks. Errors (kInvalid) come from the request's extra XML,
 // network mappings and bus.
 Result<std::string> BuildDomainXml(const DefineRequest& request, const HostChoice& host,
-                                   const std::vector<DiskSource>& sources);
+                                   const std::vector<DiskSource>& sources, const ConsoleRecord& console = {});
 
 // "vda", ..., "vdz", "vdaa" for virtio; "sda" for sata and scsi.
 std::string DiskTarget(const std::string& bus, std::size_t index);
@@ -48,6 +56,7 @@ struct DomainDocument {
   std::vector<DomainDisk> disks;       // volume is the path
   std::vector<std::string> macs;
   bool has_nvram = false;
+  ConsoleRecord console;  // as our metadata says it, without the path
 };
 DomainDocument ReadDomain(const pugi::xml_document& document);
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "plugins/libvirt/boot.h"
 #include "plugins/libvirt/merge.h"
 #include "plugins/libvirt/storage.h"
 #include "plugins/libvirt/target_facts.h"
@@ -164,9 +165,11 @@ Result<DefineReply> EnsureDefined(const Session& session, const DefineRequest& r
   if (!sources) return sources.error();
   Result<HostChoice> host = ChooseFor(session, request);
   if (!host) return host.error();
+  const Result<ConsoleRecord> console = PlaceConsole(session, request);
+  if (!console) return console.error();
   DefineRequest named = request;
   named.uuid = *uuid;
-  Result<std::string> xml = BuildDomainXml(named, *host, *sources);
+  Result<std::string> xml = BuildDomainXml(named, *host, *sources, *console);
   if (!xml) return At(session, request.domain, xml.error());
   const DomainHandle defined(virDomainDefineXMLFlags(session.get(), xml->c_str(), VIR_DOMAIN_DEFINE_VALIDATE));
   if (!defined) return session.Fail(object, "cannot be defined");
@@ -185,7 +188,10 @@ Result<Done> EnsureUndefined(const Session& session, const DomainRequest& reques
   Result<pugi::xml_document> xml = DomainXml(session, handle->get(), true);
   if (!xml) return xml.error();
   unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA;
-  if (ReadDomain(*xml).has_nvram) flags |= VIR_DOMAIN_UNDEFINE_NVRAM;  // EFI variables are made anew with the domain
+  const DomainDocument document = ReadDomain(*xml);
+  // Before the definition, which alone says where it is.
+  if (const Status removed = RemoveConsole(session, document.console); !removed) return removed.error();
+  if (document.has_nvram) flags |= VIR_DOMAIN_UNDEFINE_NVRAM;  // EFI variables are made anew with the domain
   if (virDomainUndefineFlags(handle->get(), flags) < 0) return session.Fail(object, "cannot be undefined");
   return Done{};
 }

@@ -53,6 +53,7 @@ ErrorKind KindOfAnswer(const Failure& failure) {
     case VIR_ERR_NO_STORAGE_POOL:
     case VIR_ERR_NO_STORAGE_VOL:
     case VIR_ERR_NO_NETWORK:
+    case VIR_ERR_NO_NWFILTER:
     case VIR_ERR_NO_INTERFACE:
     case VIR_ERR_NO_NODE_DEVICE:
       return ErrorKind::kNotFound;

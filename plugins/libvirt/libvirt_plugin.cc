@@ -4,14 +4,19 @@
 #include <memory>
 #include <utility>
 
+#include "plugins/libvirt/boot.h"
 #include "plugins/libvirt/bounded.h"
 #include "plugins/libvirt/connection.h"
 #include "plugins/libvirt/domains.h"
 #include "plugins/libvirt/merge.h"
+#include "plugins/libvirt/networks.h"
 #include "plugins/libvirt/seals.h"
 #include "plugins/libvirt/target_facts.h"
 #include "plugins/libvirt/volumes.h"
+#include "plugins/target_boot.h"
+#include "plugins/target_network.h"
 #include "plugins/target_platform.h"
+#include "plugins/target_volumes.h"
 
 namespace vmferry {
 namespace {
@@ -28,6 +33,9 @@ class LibvirtPlugin final : public CallTable {
          [](const Session& session, const PlatformQuery&) { return libvirt::DescribeTarget(session); });
     Bind(target::kDescribeDomain, libvirt::DescribeDomain);
     Bind(target::kDescribeVolume, libvirt::DescribeVolume);
+    Bind(target::kListVolumes, libvirt::ListVolumes);
+    Bind(target::kDescribeNetwork, libvirt::DescribeNetwork);
+    Bind(target::kDescribeFilter, libvirt::DescribeFilter);
     Bind(target::kEnsureVolume, libvirt::EnsureVolume);
     Bind(target::kEnsureNoVolume, libvirt::EnsureNoVolume);
     Bind(target::kSealVolume, libvirt::SealVolume);
@@ -38,6 +46,8 @@ class LibvirtPlugin final : public CallTable {
     Bind(target::kRequestStop, libvirt::RequestStop);
     Bind(target::kEnsureStopped, libvirt::EnsureStopped);
     Bind(target::kMergeOverlays, libvirt::MergeOverlays);
+    Bind(target::kReadConsole, libvirt::ReadConsole);
+    Bind(target::kPingAgent, libvirt::PingAgent);
     BindWriteVolume();
   }
 

@@ -45,13 +45,34 @@ std::string PoolType(virStoragePoolPtr pool) {
   return document.child("pool").attribute("type").value();
 }
 
-PoolFacts DescribePool(virStoragePoolPtr pool) {
+// What is promised: the capacity of the volumes that hold room. What cannot be counted is no room.
+Result<std::uint64_t> Reserved(const Session& session, virStoragePoolPtr pool, const std::string& pool_name) {
+  virStorageVolPtr* array = nullptr;
+  const int count = virStoragePoolListAllVolumes(pool, &array, 0);
+  std::uint64_t bytes = 0;
+  if (count < 0) return session.Fail("pool " + pool_name, "its volumes cannot be listed");
+  for (const VolumeHandle& volume : Adopt<VolumeHandle>(array, count)) {
+    virStorageVolInfo info{};
+    const char* name = virStorageVolGetName(volume.get());
+    if (name == nullptr || !std::string_view(name).ends_with(kReserveSuffix)) continue;
+    if (virStorageVolGetInfo(volume.get(), &info) == 0)
+      bytes += info.capacity;
+    else if (virGetLastErrorCode() != VIR_ERR_NO_STORAGE_VOL)  // gone since: it holds no room any more
+      return session.Fail("volume " + std::string(name), "its size cannot be read");
+  }
+  return bytes;
+}
+
+Result<PoolFacts> DescribePool(const Session& session, virStoragePoolPtr pool) {
   PoolFacts facts{virStoragePoolGetName(pool), PoolType(pool), virStoragePoolIsActive(pool) == 1, 0, 0};
   virStoragePoolInfo info{};
   if (facts.active) virStoragePoolRefresh(pool, 0);  // refused while uploads are at work; then the last known sizes
   if (facts.active && virStoragePoolGetInfo(pool, &info) == 0) {
     facts.capacity_bytes = info.capacity;
     facts.available_bytes = info.available;
+    const Result<std::uint64_t> reserved = Reserved(session, pool, facts.name);
+    if (!reserved) return reserved.error();
+    facts.reserved_bytes = *reserved;
   }
   return facts;
 }
@@ -61,7 +82,11 @@ Result<std::vector<PoolFacts>> DescribePools(const Session& session) {
   const int count = virConnectListAllStoragePools(session.get(), &array, 0);
   if (count < 0) return session.Fail("", "its storage pools cannot be listed");
   std::vector<PoolFacts> pools;
-  for (const PoolHandle& pool : Adopt<PoolHandle>(array, count)) pools.push_back(DescribePool(pool.get()));
+  for (const PoolHandle& pool : Adopt<PoolHandle>(array, count)) {
+    Result<PoolFacts> facts = DescribePool(session, pool.get());
+    if (!facts) return facts.error();
+    pools.push_back(*std::move(facts));
+  }
   std::sort(pools.begin(), pools.end(), [](const PoolFacts& a, const PoolFacts& b) { return a.name < b.name; });
   return pools;
 }

@@ -72,15 +72,19 @@ Status Durable(const Session& session, const OpenVolume& volume) {
 }
 
 Result<std::string> ReadHead(const Session& session, const OpenVolume& volume, std::uint64_t limit) {
+  return ReadRange(session, volume, 0, std::min(limit, volume.document.capacity_bytes));
+}
+
+Result<std::string> ReadRange(const Session& session, const OpenVolume& volume, std::uint64_t offset,
+                              std::uint64_t length) {
+  if (length == 0) return std::string();
   Transfer transfer(session, volume);
-  const std::uint64_t wanted = std::min(limit, volume.document.capacity_bytes);
-  if (wanted == 0) return std::string();
-  if (transfer.get() == nullptr || virStorageVolDownload(volume.handle.get(), transfer.get(), 0, wanted, 0) < 0)
+  if (transfer.get() == nullptr || virStorageVolDownload(volume.handle.get(), transfer.get(), offset, length, 0) < 0)
     return transfer.Failed("cannot be read");
   transfer.Opened();
   std::string bytes;
   std::array<char, 65536> buffer;
-  while (bytes.size() < wanted) {
+  while (bytes.size() < length) {
     const int got = virStreamRecv(transfer.get(), buffer.data(), buffer.size());
     if (got < 0) return transfer.Failed("cannot be read");
     if (got == 0) break;

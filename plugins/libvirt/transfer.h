@@ -30,6 +30,9 @@ Status Durable(const Session& session, const OpenVolume& volume);
 
 // The first bytes of the volume, at most `limit`.
 Result<std::string> ReadHead(const Session& session, const OpenVolume& volume, std::uint64_t limit);
+// So many bytes from `offset` on; fewer if the volume ends before.
+Result<std::string> ReadRange(const Session& session, const OpenVolume& volume, std::uint64_t offset,
+                              std::uint64_t length);
 // Writes `bytes` at the start of the volume, durably.
 Status WriteHead(const Session& session, const OpenVolume& volume, const std::string& bytes);
 

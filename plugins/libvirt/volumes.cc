@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/libvirt/volumes.h"
 
+#include <libvirt/virterror.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
 #include "plugins/libvirt/seals.h"
 #include "plugins/libvirt/storage.h"
 #include "plugins/libvirt/transfer.h"
@@ -98,6 +104,26 @@ Result<VolumeFacts> DescribeVolume(const Session& session, const VolumeQuery& qu
   const VolumeDocument& volume = found->document;
   return VolumeFacts{true,           volume.path,     volume.format, volume.capacity_bytes, volume.allocation_bytes,
                      volume.backing, std::move(*seal)};
+}
+
+Result<VolumeList> ListVolumes(const Session& session, const VolumeListQuery& query) {
+  Result<PoolHandle> pool = FindPool(session, query.pool);
+  if (!pool) return pool.error();
+  // Refused while uploads are at work; then what libvirt knows must do.
+  if (virStoragePoolRefresh(pool->get(), 0) < 0) virResetLastError();
+  virStorageVolPtr* array = nullptr;
+  const int count = virStoragePoolListAllVolumes(pool->get(), &array, 0);
+  if (count < 0) return session.Fail(PoolObject(query.pool), "its volumes cannot be listed");
+  VolumeList list;
+  for (int i = 0; i < count; ++i) {
+    const VolumeHandle volume(array[i]);
+    const char* name = virStorageVolGetName(volume.get());
+    if (name != nullptr && !IsSealName(name) && std::string_view(name).starts_with(query.prefix))
+      list.volumes.emplace_back(name);
+  }
+  std::free(array);
+  std::sort(list.volumes.begin(), list.volumes.end());
+  return list;
 }
 
 Result<VolumeReply> EnsureVolume(const Session& session, const EnsureVolumeRequest& request) {

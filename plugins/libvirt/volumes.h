@@ -11,10 +11,13 @@
 #include "plugins/libvirt/connection.h"
 #include "plugins/stream.h"
 #include "plugins/target_platform.h"
+#include "plugins/target_volumes.h"
 
 namespace vmferry::libvirt {
 
 Result<VolumeFacts> DescribeVolume(const Session& session, const VolumeQuery& query);
+// By a fresh listing; without seals.
+Result<VolumeList> ListVolumes(const Session& session, const VolumeListQuery& query);
 Result<VolumeReply> EnsureVolume(const Session& session, const EnsureVolumeRequest& request);
 Result<Done> EnsureNoVolume(const Session& session, const RemoveVolumeRequest& request);
 Result<VolumeReply> ConvertVolume(const Session& session, const ConvertVolumeRequest& request);

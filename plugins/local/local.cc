@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/local/local.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "plugins/command.h"
-#include "plugins/printable.h"
+#include "plugins/command_runs.h"
 #include "plugins/program.h"
 
 namespace vmferry {
 namespace {
 
-constexpr std::size_t kShownOutput = 400;
-
-std::string OneLine(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return Printable(text, kShownOutput);
-}
-
 class Local final : public CallTable {
  public:
-  Local(std::string name, std::vector<std::string> argv) : name_(std::move(name)), argv_(std::move(argv)) {
+  Local(const PluginSetup& setup, std::vector<std::string> argv)
+      : name_(setup.name), argv_(std::move(argv)), runs_(setup, Local::system()) {
     Serve<CommandRequest, CommandReply>(command::kCheck, [this](const auto& request, const auto& context) {
       return Run(request, context);
     });
+    Serve<CommandKey, CommandRun>(command::kReadRun, [this](const auto& key, const auto&) { return ReadRun(key.key); });
+    Serve<CommandRunRequest, CommandRun>(command::kBeginRun,
+                                         [this](const auto& request, const auto&) { return Begin(request); });
+    Serve<CommandKey, Done>(command::kEnsureEnded,
+                            [this](const auto& key, const auto& context) { return runs_.End(key.key, context); });
   }
   std::string system() const override { return name_ + " (local " + argv_.front() + ")"; }
 
@@ -39,7 +36,7 @@ class Local final : public CallTable {
       error.system = system();
       return error;
     }
-    const std::string output = OneLine(ended->output);
+    const std::string output = EndOfOutput(ended->output);
     if (ended->timed_out)
       return Error{ErrorKind::kTimedOut, system(), "",
                    "did not end within " + std::to_string(context.timeout.count()) + " ms and was killed" +
@@ -48,8 +45,25 @@ class Local final : public CallTable {
     return CommandReply{ended->exit_code, output};
   }
 
+  Result<CommandRun> ReadRun(const std::string& key) const {
+    const Result<DetachedView> view = runs_.Look(key);
+    if (!view) return view.error();
+    return CommandRuns::Told(*view);
+  }
+
+  Result<CommandRun> Begin(const CommandRunRequest& request) const {
+    Result<CommandRun> before = ReadRun(request.key);
+    if (!before || before->state != "not started") return before;
+    std::vector<std::string> argv = argv_;
+    argv.insert(argv.end(), request.arguments.begin(), request.arguments.end());
+    const Status begun = runs_.Begin(request.key, argv);
+    if (!begun) return begun.error();
+    return CommandRun{"running", 0, ""};
+  }
+
   const std::string name_;
   const std::vector<std::string> argv_;
+  const CommandRuns runs_;
 };
 
 Result<std::shared_ptr<Plugin>> Make(const PluginSetup& setup) {
@@ -59,7 +73,7 @@ Result<std::shared_ptr<Plugin>> Make(const PluginSetup& setup) {
   if (argv.empty() || !argv.front().starts_with('/'))
     return Error{ErrorKind::kInvalid, setup.name + " (local)", "",
                  "`command` must begin with the absolute path of a program", "[/usr/local/bin/check-app, --quick]"};
-  return std::shared_ptr<Plugin>(std::make_shared<Local>(setup.name, std::move(argv)));
+  return std::shared_ptr<Plugin>(std::make_shared<Local>(setup, std::move(argv)));
 }
 
 }  // namespace
@@ -67,11 +81,12 @@ Result<std::shared_ptr<Plugin>> Make(const PluginSetup& setup) {
 PluginKind LocalKind() {
   PluginKind kind;
   kind.name = "local";
-  kind.purpose = "a program of this machine, run without a shell, for checks that no other plugin makes";
+  kind.purpose = "a program of this machine, run without a shell, for what no other plugin does";
   kind.roles = {"command"};
   kind.settings = {{"command", "list", true,
-                    "[PROGRAM, ARGUMENT, ...]: absolute path, and the arguments that come before a step's; it must "
-                    "change nothing and end within 30 s"}};
+                    "[PROGRAM, ARGUMENT, ...]: absolute path, and the arguments that come before a step's; for a check "
+                    "it must change nothing and end within 30 s"},
+                   WorkDirectorySetting()};
   kind.make = Make;
   return kind;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <regex>
 #include <string_view>
 
 namespace vmferry::vsphere {
@@ -68,6 +69,29 @@ Nic ReadNic(pugi::xml_node device) {
   return nic;
 }
 
+// NVIDIA names a share of a GPU instance by GPU, slices and memory ("grid_a100-1-5c"), one of a whole GPU by GPU and
+// memory ("grid_a100-4c"). Source: NVIDIA Virtual GPU Software User Guide, virtual GPU types.
+bool IsGpuInstance(const std::string& profile) {
+  static const std::regex kInstance("-[0-9]+-[0-9]+[a-z]+$");
+  return std::regex_search(profile, kInstance);
+}
+
+GpuFacts ReadGpu(pugi::xml_node device) {
+  GpuFacts gpu{TextAt(device, "key"), TextAt(device, "deviceInfo.label"), "unknown", ""};
+  const std::string backing = TypeIn(Child(device, "backing"));
+  if (backing == "VirtualPCIPassthroughVmiopBackingInfo") {
+    gpu.device = TextAt(device, "backing.vgpu");
+    gpu.mode = IsGpuInstance(Lower(gpu.device)) ? "mig" : "vgpu";
+  } else if (backing == "VirtualPCIPassthroughDeviceBackingInfo") {
+    gpu.device = TextAt(device, "backing.id");
+    gpu.mode = "passthrough";
+  } else if (backing == "VirtualPCIPassthroughDynamicBackingInfo") {
+    gpu.device = TextAt(device, "backing.assignedId");
+    gpu.mode = "passthrough";
+  }
+  return gpu;
+}
+
 }  // namespace
 
 pugi::xml_node DeviceByKey(pugi::xml_node hardware, const std::string& key) {
@@ -89,6 +113,13 @@ std::vector<Nic> NicsIn(pugi::xml_node hardware) {
   for (const pugi::xml_node device : Children(hardware, "device"))
     if (Child(device, "macAddress")) nics.push_back(ReadNic(device));
   return nics;
+}
+
+std::vector<GpuFacts> GpusIn(pugi::xml_node hardware) {
+  std::vector<GpuFacts> gpus;
+  for (const pugi::xml_node device : Children(hardware, "device"))
+    if (TypeIn(device) == "VirtualPCIPassthrough") gpus.push_back(ReadGpu(device));
+  return gpus;
 }
 
 bool HasTpm(pugi::xml_node hardware) {

@@ -32,6 +32,9 @@ struct Nic {
 std::vector<Disk> DisksIn(pugi::xml_node hardware);
 std::vector<Nic> NicsIn(pugi::xml_node hardware);
 bool HasTpm(pugi::xml_node hardware);
+// PCI devices passed through and shared graphics. A virtual function that is passed through is a PCI device like any
+// other to this API, so its mode is "passthrough".
+std::vector<GpuFacts> GpusIn(pugi::xml_node hardware);
 // The device with that key, or nothing.
 pugi::xml_node DeviceByKey(pugi::xml_node hardware, const std::string& key);
 

@@ -88,6 +88,20 @@ Result<Done> Release(Session& session, const Moref& vm, const ReleaseRequest& re
   return Done{};
 }
 
+// UnregisterVM is no task: its answer comes when it is done.
+Result<Done> Unregister(Session& session, const Moref& vm, const UnregisterRequest& request, Deadline& deadline) {
+  auto config = ReadConfig(session, vm, deadline);
+  if (!config) return config.error();
+  const auto refuse = [&](const std::string& why) {
+    return session.Failed(Error{ErrorKind::kConflict, "", "VM " + vm.value, why, "look at it on the platform"});
+  };
+  if (config->migrated != request.migrated) return refuse("it does not carry the mark `" + request.migrated + "`");
+  if (config->power != "off") return refuse("it is " + config->power);
+  const auto answer = session.Call(SoapCall("UnregisterVM", vm), Access::kWrite, deadline);
+  if (!answer) return answer.error();
+  return Done{};
+}
+
 Result<Done> SetNicStart(Session& session, const Moref& vm, const SetNicStartRequest& request, Deadline& deadline) {
   auto config = ReadConfig(session, vm, deadline);
   if (!config) return config.error();

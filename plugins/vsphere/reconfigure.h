@@ -7,6 +7,7 @@
 #pragma once
 
 #include "plugins/source_platform.h"
+#include "plugins/source_retire.h"
 #include "plugins/vsphere/session.h"
 #include "plugins/vsphere/soap.h"
 
@@ -14,6 +15,7 @@ namespace vmferry::vsphere {
 
 Result<ClaimReply> Claim(Session& session, const Moref& vm, const ClaimRequest& request, Deadline& deadline);
 Result<Done> Release(Session& session, const Moref& vm, const ReleaseRequest& request, Deadline& deadline);
+Result<Done> Unregister(Session& session, const Moref& vm, const UnregisterRequest& request, Deadline& deadline);
 Result<Done> SetNicStart(Session& session, const Moref& vm, const SetNicStartRequest& request, Deadline& deadline);
 
 }  // namespace vmferry::vsphere

@@ -48,6 +48,7 @@ ServiceContent ReadServiceContent(pugi::xml_node node) {
   content.view_manager = RefIn(Child(node, "viewManager"));
   content.session_manager = RefIn(Child(node, "sessionManager"));
   content.search_index = RefIn(Child(node, "searchIndex"));
+  content.authorization_manager = RefIn(Child(node, "authorizationManager"));
   return content;
 }
 
@@ -132,6 +133,7 @@ Result<Session::Login> Session::LogIn(Deadline& deadline) {
     return error;
   }
   login.content.user = TextAt(answer->returnval(), "userName");
+  login.content.session_key = TextAt(answer->returnval(), "key");
   return login;
 }
 

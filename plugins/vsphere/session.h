@@ -42,7 +42,8 @@ struct ServiceContent {
   std::string api_version;  // "8.0.1.0"
   bool is_vcenter = true;   // else one ESXi host
   std::string user;         // as the server calls us
-  Moref root_folder, property_collector, view_manager, session_manager, search_index;
+  std::string session_key;  // names the session to the server's own calls; nobody gets in by it
+  Moref root_folder, property_collector, view_manager, session_manager, search_index, authorization_manager;
 };
 
 class Session {

@@ -18,17 +18,6 @@ void Collect(pugi::xml_node parent, std::string_view list, std::vector<Snapshot>
   }
 }
 
-// The snapshot with our key, or none.
-Result<Moref> FindByKey(Session& session, const Moref& vm, const std::string& key, Deadline& deadline) {
-  if (key.empty())
-    return session.Failed(Error{ErrorKind::kInvalid, "", "", "a snapshot needs a key to be found again by", ""});
-  auto properties = Read(session, vm, {"snapshot"}, deadline);
-  if (!properties) return properties.error();
-  for (const Snapshot& snapshot : SnapshotsIn(properties->Find("snapshot")))
-    if (snapshot.description.find(key) != std::string::npos) return snapshot.ref;
-  return Moref{};
-}
-
 }  // namespace
 
 std::vector<Snapshot> SnapshotsIn(pugi::xml_node snapshot_info) {
@@ -40,9 +29,19 @@ std::vector<Snapshot> SnapshotsIn(pugi::xml_node snapshot_info) {
   return found;
 }
 
+Result<Moref> FindSnapshot(Session& session, const Moref& vm, const std::string& key, Deadline& deadline) {
+  if (key.empty())
+    return session.Failed(Error{ErrorKind::kInvalid, "", "", "a snapshot needs a key to be found again by", ""});
+  auto properties = Read(session, vm, {"snapshot"}, deadline);
+  if (!properties) return properties.error();
+  for (const Snapshot& snapshot : SnapshotsIn(properties->Find("snapshot")))
+    if (snapshot.description.find(key) != std::string::npos) return snapshot.ref;
+  return Moref{};
+}
+
 Result<SnapshotReply> EnsureSnapshot(Session& session, const Moref& vm, const SnapshotRequest& request,
                                      Deadline& deadline) {
-  auto existing = FindByKey(session, vm, request.key, deadline);
+  auto existing = FindSnapshot(session, vm, request.key, deadline);
   if (!existing) return existing.error();
   if (*existing) return SnapshotReply{existing->value};
   SoapCall call("CreateSnapshot_Task", vm);
@@ -53,7 +52,7 @@ Result<SnapshotReply> EnsureSnapshot(Session& session, const Moref& vm, const Sn
 }
 
 Result<Done> EnsureNoSnapshot(Session& session, const Moref& vm, const SnapshotRequest& request, Deadline& deadline) {
-  auto existing = FindByKey(session, vm, request.key, deadline);
+  auto existing = FindSnapshot(session, vm, request.key, deadline);
   if (!existing) return existing.error();
   if (!*existing) return Done{};
   SoapCall call("RemoveSnapshot_Task", *existing);

@@ -24,6 +24,9 @@ struct Snapshot {
 // All of a VM's `snapshot` property, oldest first.
 std::vector<Snapshot> SnapshotsIn(pugi::xml_node snapshot_info);
 
+// The snapshot with our key; an empty reference if there is none.
+Result<Moref> FindSnapshot(Session& session, const Moref& vm, const std::string& key, Deadline& deadline);
+
 Result<SnapshotReply> EnsureSnapshot(Session& session, const Moref& vm, const SnapshotRequest& request,
                                      Deadline& deadline);
 Result<Done> EnsureNoSnapshot(Session& session, const Moref& vm, const SnapshotRequest& request, Deadline& deadline);

@@ -154,6 +154,7 @@ Result<VmFacts> ReadFacts(Session& session, const Moref& vm, Deadline& deadline)
   facts.memory_mib = NumberAt(config->hardware, "memoryMB");
   facts.guest_id = read.Text("config.guestId");
   for (Disk& disk : DisksIn(config->hardware)) facts.disks.push_back(std::move(disk.facts));
+  facts.gpus = GpusIn(config->hardware);
   facts.nics = NicsWithNetworks(session, *config, deadline);
   for (const Snapshot& snapshot : SnapshotsIn(read.Find("snapshot"))) facts.snapshots.push_back(snapshot.name);
   return facts;

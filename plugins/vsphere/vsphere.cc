@@ -12,6 +12,7 @@
 #include "plugins/vsphere/folder_reader.h"
 #include "plugins/vsphere/inventory.h"
 #include "plugins/vsphere/power.h"
+#include "plugins/vsphere/privileges.h"
 #include "plugins/vsphere/reconfigure.h"
 #include "plugins/vsphere/session.h"
 #include "plugins/vsphere/snapshots.h"
@@ -32,8 +33,10 @@ class Vsphere final : public CallTable {
     });
     OnVm(source::kDescribeVm,
          [](Session& s, const Moref& vm, const VmQuery&, Deadline& d) { return ReadFacts(s, vm, d); });
+    OnVm(source::kDescribePrivileges, DescribePrivileges);
     OnVm(source::kClaimVm, Claim);
     OnVm(source::kReleaseVm, Release);
+    OnVm(source::kUnregisterVm, Unregister);
     OnVm(source::kRequestShutdown, RequestShutdown);
     OnVm(source::kEnsurePoweredOff, EnsurePoweredOff);
     OnVm(source::kEnsurePoweredOn, EnsurePoweredOn);
@@ -127,7 +130,12 @@ class Vsphere final : public CallTable {
   Result<std::shared_ptr<DiskReader>> OpenReader(const Moref& vm, const OpenDiskRequest& request, Deadline& deadline) {
     auto config = ReadConfig(session_, vm, deadline);
     if (!config) return config.error();
-    const std::vector<Disk> disks = DisksIn(config->hardware);
+    std::vector<Disk> disks = DisksIn(config->hardware);
+    if (!request.snapshot.empty()) {
+      auto frozen = DisksOfSnapshot(vm, request, deadline);
+      if (!frozen) return frozen.error();
+      disks = *std::move(frozen);
+    }
     const auto disk =
         std::find_if(disks.begin(), disks.end(), [&](const Disk& one) { return one.facts.id == request.disk; });
     if (disk == disks.end())
@@ -142,6 +150,21 @@ class Vsphere final : public CallTable {
     return OpenFolderDisk(session_,
                           {disk->facts.path, DatacenterPath(*ancestors), disk->facts.capacity_bytes, request.offset},
                           kIdle, deadline);
+  }
+
+  // The disks as the snapshot has them: its files are not written to any more, so they can be read while the VM runs.
+  Result<std::vector<Disk>> DisksOfSnapshot(const Moref& vm, const OpenDiskRequest& request, Deadline& deadline) {
+    if (request.method != "folder")
+      return session_.Failed(Error{ErrorKind::kInvalid, "", "disk " + request.disk,
+                                   "a snapshot's disks are read by `folder`, not by `" + request.method + "`", ""});
+    auto snapshot = FindSnapshot(session_, vm, request.snapshot, deadline);
+    if (!snapshot) return snapshot.error();
+    if (!*snapshot)
+      return session_.Failed(Error{ErrorKind::kNotFound, "", "", "the snapshot to be read is gone",
+                                   "somebody removed it during the run: see who, then start over"});
+    auto config = Read(session_, *snapshot, {"config.hardware"}, deadline);
+    if (!config) return config.error();
+    return DisksIn(config->Find("config.hardware"));
   }
 
   Session session_;
