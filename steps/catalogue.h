@@ -11,17 +11,37 @@ namespace vmferry {
 const Step& VmExists();
 const Step& TargetCapacity();
 const Step& TargetNameFree();
+const Step& TargetNetworkPolicyValidated();
 const Step& TargetOutOfService();
+const Step& BackupSuccessLast24h();
+const Step& PolicyValidated();
+const Step& RehearsalFingerprint();
 const Step& ClaimSource();
+const Step& UndoProven();
 const Step& QuiesceApplication();
 const Step& FinalDataSync();
 const Step& ConvertImage();
+const Step& AttachTargetStorageProfile();
+const Step& ValidateGuestToolsAndDrivers();
 const Step& PowerOnTarget();
 const Step& SmokeTest();
 const Step& CommandCheck();
+const Step& BackupJobSucceeds();
 const Step& UpdateLoadBalancer();
 const Step& AppHealthCheckFailureCriterion();
+const Step& SustainedLatencyRegressionCriterion();
+const Step& TargetBackupFailureCriterion();
+const Step& LoadBalancerServerFailureCriterion();
+const Step& GuestAgentFailureCriterion();
+const Step& CommandFailureCriterion();
+const Step& TargetMonitoringReady();
+const Step& P95LatencyWithinSlo();
+const Step& ErrorRateBelowThreshold();
+const Step& AlertingSignalsPresent();
+const Step& DnsTtlLowered();
+const Step& UpdateDns();
 const Step& MergeOverlay();
 const Step& ReleaseSource();
+const Step& RetireSource();
 
 }  // namespace vmferry

@@ -29,6 +29,8 @@ std::string_view TypeName(ParameterType type) {
       return "list of text";
     case ParameterType::kService:
       return "service";
+    case ParameterType::kMap:
+      return "map";
   }
   return "text";
 }
@@ -45,17 +47,29 @@ std::string_view RecoveryText(Recovery recovery) {
   return "";
 }
 
+std::string StandardText(const ParameterSpec& parameter) {
+  if (parameter.required) return "required";
+  return parameter.standard.empty() ? "absent" : "`" + parameter.standard + "`";
+}
+
+std::string TypeText(const ParameterSpec& parameter);
+
+// "map: `then` (`rollback`, `hold`, `notify`; standard `hold`), `consecutive` (integer; standard `5`)"
+std::string MapText(const ParameterSpec& parameter) {
+  std::string text = "map:";
+  for (const ParameterSpec& member : parameter.members)
+    text += (text.ends_with(':') ? " `" : ", `") + member.name + "` (" + TypeText(member) + "; standard " +
+            StandardText(member) + "; " + member.purpose + ")";
+  return text + "; a bare value is that of `" + parameter.members.front().name + "`";
+}
+
 std::string TypeText(const ParameterSpec& parameter) {
+  if (parameter.type == ParameterType::kMap) return MapText(parameter);
   if (parameter.type == ParameterType::kService) return "service with role `" + parameter.role + "`";
   if (parameter.type != ParameterType::kChoice) return std::string(TypeName(parameter.type));
   std::string text;
   for (const std::string& choice : parameter.choices) text += (text.empty() ? "" : ", ") + ("`" + choice + "`");
   return text;
-}
-
-std::string StandardText(const ParameterSpec& parameter) {
-  if (parameter.required) return "required";
-  return parameter.standard.empty() ? "absent" : "`" + parameter.standard + "`";
 }
 
 std::string ParameterTable(const StepSpec& spec) {
@@ -80,10 +94,11 @@ std::string Kind(const StepSpec& spec) {
 }  // namespace
 
 std::string StepText(const StepSpec& spec) {
+  const std::string loses = spec.effect ? ".\n- Going back loses: " + spec.loses : "";
   return "## " + spec.name + "\n\n" + spec.purpose + "\n\n- Kind: " + Kind(spec) + ".\n- Reads: " + spec.reads +
          ".\n- Changes: " + spec.changes + ".\n- Undo: " + spec.undo +
          (spec.undo_continues ? "; if that fails, earlier steps are undone all the same" : "") +
-         ".\n- After a crash: " + std::string(RecoveryText(spec.recovery)) + ".\n\n" + ParameterTable(spec) +
+         loses + ".\n- After a crash: " + std::string(RecoveryText(spec.recovery)) + ".\n\n" + ParameterTable(spec) +
          "\n```yaml\n" + spec.example + "```\n";
 }
 
@@ -108,6 +123,7 @@ Json StepToJson(const StepSpec& spec) {
           {"reads", spec.reads},
           {"changes", spec.changes},
           {"undo", spec.undo},
+          {"loses", spec.loses},
           {"undoContinues", spec.undo_continues},
           {"afterCrash", std::string(RecoveryText(spec.recovery))},
           {"parameters", parameters},

@@ -6,6 +6,7 @@
 #include "steps/catalogue.h"
 #include "steps/names.h"
 #include "steps/systems.h"
+#include "steps/undo_proof.h"
 
 namespace vmferry {
 namespace {
@@ -21,6 +22,7 @@ StepSpec MakeSpec() {
   spec.reads = "the VM's configuration and its version";
   spec.changes = "extraConfig vmferry.claim of the source VM";
   spec.undo = "removes the claim";
+  spec.loses = kLosesNothing;
   spec.example = "# added before the first effect on a VM; not written in runbooks\n";
   return spec;
 }
@@ -92,6 +94,14 @@ class ClaimSourceStep final : public Step {
     const Status free = vm ? RequireFree(context, *vm) : Status(vm.error());
     if (!free) forecast.problems.push_back(free.error());
     return forecast;
+  }
+
+  Result<UndoProof> ProveUndo(const StepContext& context) const override {
+    const Result<VmFacts> vm = ReadVm(context, *context.workload);
+    if (!vm) return vm.error();
+    if (const Status free = RequireFree(context, *vm); !free) return free.error();
+    const std::string by = vm->claim.empty() ? "nobody" : "this run";
+    return UndoProof{"VM " + context.workload->vm + " is claimed by " + by, {}, {}, ""};
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include "steps/catalogue.h"
 #include "steps/check.h"
+#include "steps/command_check.h"
 #include "steps/parameters.h"
 #include "steps/systems.h"
 #include "steps/words.h"
@@ -34,18 +35,6 @@ StepSpec MakeSpec() {
   return spec;
 }
 
-CommandRequest RequestOf(const StepContext& context) {
-  CommandRequest request;
-  for (const Json& argument : Member(context.parameters, "arguments"))
-    request.arguments.push_back(argument.get<std::string>());
-  return request;
-}
-
-std::string Outcome(const CommandReply& reply) {
-  const std::string end = reply.exit_code < 0 ? "was ended by a signal" : "exit code " + std::to_string(reply.exit_code);
-  return end + (reply.output.empty() ? "" : ": " + reply.output);
-}
-
 class CommandStep final : public Check {
  public:
   const StepSpec& spec() const override {
@@ -56,12 +45,12 @@ class CommandStep final : public Check {
   Result<Progress> Apply(const StepContext& context) const override {
     const Result<Plugin*> program = ServiceOf(context, "service");
     if (!program) return program.error();
-    const auto reply = Invoke(**program, command::kCheck, RequestOf(context), context.call);
+    const auto reply = Invoke(**program, command::kCheck, CheckRequest(context), context.call);
     if (!reply) return reply.error();
     if (reply->exit_code == 0) return Progress::Done({{"output", reply->output}});
     const milliseconds again = DurationOf(context.parameters, "retryEvery", milliseconds(0));
-    if (again > milliseconds(0)) return Progress::NotYet(again, (*program)->system() + ": " + Outcome(*reply));
-    return Error{ErrorKind::kConflict, (*program)->system(), "", Outcome(*reply), "run it by hand to see all it says"};
+    if (again > milliseconds(0)) return Progress::NotYet(again, (*program)->system() + ": " + EndInWords(*reply));
+    return Error{ErrorKind::kConflict, (*program)->system(), "", EndInWords(*reply), "run it by hand to see all it says"};
   }
 
   // What it says now says nothing of later, so that it is not run.
@@ -74,7 +63,7 @@ class CommandStep final : public Check {
       return forecast;
     }
     forecast.will = "run " + (*program)->system();
-    for (const std::string& argument : RequestOf(context).arguments) forecast.will += " " + argument;
+    for (const std::string& argument : CheckRequest(context).arguments) forecast.will += " " + argument;
     const milliseconds again = DurationOf(context.parameters, "retryEvery", milliseconds(0));
     forecast.will += again > milliseconds(0) ? ", every " + DurationInWords(again) + " until it succeeds" : ", once";
     return forecast;

@@ -14,6 +14,7 @@
 #include "steps/parameters.h"
 #include "steps/pending.h"
 #include "steps/systems.h"
+#include "steps/undo_proof.h"
 #include "steps/words.h"
 
 namespace vmferry {
@@ -36,6 +37,7 @@ StepSpec MakeSpec() {
   spec.reads = "the copies that final_data_sync sealed";
   spec.changes = "new volumes in the target's pools";
   spec.undo = "removes half-converted volumes; finished ones are kept and reported";
+  spec.loses = kLosesNothing;
   spec.example = "cutoverSteps:\n  - convert_image: {format: qcow2, diskBus: virtio}\n";
   return spec;
 }
@@ -111,10 +113,11 @@ class ConvertImageStep final : public Step {
       const Result<VolumeFacts> volume = ReadVolume(context, conversion.pool, conversion.to);
       if (!volume) return volume.error();
       if (!volume->exists) continue;
-      facts[volume->seal.empty() ? "removed" : "kept"].push_back(conversion.pool + "/" + conversion.to);
-      if (!volume->seal.empty()) continue;
-      const auto removed = Invoke(**target, target::kEnsureNoVolume,
-                                  RemoveVolumeRequest{conversion.pool, conversion.to, false}, context.call);
+      const bool keep = !volume->seal.empty() && !GoesWithRehearsal(context, *volume);
+      facts[keep ? "kept" : "removed"].push_back(conversion.pool + "/" + conversion.to);
+      if (keep) continue;
+      const RemoveVolumeRequest request{conversion.pool, conversion.to, context.application->rehearsal};
+      const auto removed = Invoke(**target, target::kEnsureNoVolume, request, context.call);
       if (!removed) return removed.error();
     }
     return Progress::Done(std::move(facts));
@@ -130,6 +133,14 @@ class ConvertImageStep final : public Step {
     const Result<std::vector<DiskCopy>> copies = ListCopies(context);
     if (copies) forecast.will += " (" + CountInWords(copies->size(), "disk") + ")";
     return forecast;
+  }
+
+  Result<UndoProof> ProveUndo(const StepContext& context) const override {
+    if (TextOf(context.parameters, "format", "qcow2") == "raw") return UndoProof{"nothing to undo", {}, {}, ""};
+    UndoProof proof;
+    ProvePools(context, proof);
+    Prove(proof, "only half-converted volumes of this step go");
+    return proof;
   }
 };
 

@@ -90,7 +90,7 @@ Result<std::string> Pump(const CopyJob& job, DiskReader& reader, VolumeWriter& w
 Result<std::string> Transfer(const CopyJob& job, const CallContext& call, WorkerReport& report) {
   const DiskCopy& copy = job.copy;
   const auto reader = Open<DiskReader>(*job.source, source::kOpenDisk,
-                                       OpenDiskRequest{copy.vm, copy.disk, job.method, job.handle, 0}, call);
+                                       OpenDiskRequest{copy.vm, copy.disk, job.method, job.handle, 0, job.snapshot}, call);
   if (!reader) return reader.error();
   if ((*reader)->size() != copy.bytes)
     return CopyError(*job.source, ErrorKind::kCorrupt, job,
@@ -163,6 +163,10 @@ WorkerBody CopyBody(CopyJob job) {
   return [job = std::move(job)](std::stop_token stop, WorkerReport& report) {
     return RunCopy(job, std::move(stop), report);
   };
+}
+
+bool GoesWithRehearsal(const StepContext& context, const VolumeFacts& volume) {
+  return context.application->rehearsal && SealOf(volume.seal, KeyOf(context)).is_object();
 }
 
 Json SealOf(const std::string& seal, const std::string& key) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plugins/call.h"
+#include "plugins/target_platform.h"
 #include "steps/step.h"
 #include "steps/workers.h"
 
@@ -39,10 +40,14 @@ struct CopyJob {
   DiskCopy copy;
   std::string method;  // of the export
   std::string handle;  // of the export; may be empty
+  std::string snapshot;  // key of the snapshot to read; empty: the disk itself
   Json seal;           // what the seal says, without sha256
 };
 // Copies, makes durable, verifies the size and seals. The result is the seal.
 WorkerBody CopyBody(CopyJob job);
+
+// True for a finished copy that must not outlive its rehearsal: sealed with our key.
+bool GoesWithRehearsal(const StepContext& context, const VolumeFacts& volume);
 
 // The seal as JSON; null unless the volume carries one with this key.
 Json SealOf(const std::string& seal, const std::string& key);

@@ -33,6 +33,7 @@ CopyJob JobFor(const StepContext& context, Plugin* source, Plugin* target, const
                  copy,
                  TextOf(context.parameters, "method", "folder"),
                  ExportOf(context.handle, copy.workload),
+                 context.application->rehearsal ? KeyOf(context) : "",
                  std::move(seal)};
 }
 

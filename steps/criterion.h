@@ -6,19 +6,11 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
+#include "state/criterion_state.h"
 #include "steps/check.h"
 
 namespace vmferry {
-
-enum class SampleVerdict {
-  kPass,
-  kFail,
-  kInconclusive,  // an answer that says neither
-  kNoData,        // the source answered that it has nothing; never the same as kPass
-};
-std::string_view Name(SampleVerdict verdict);  // "pass", "fail", "inconclusive", "no data"
 
 struct Sample {
   SampleVerdict verdict = SampleVerdict::kInconclusive;
@@ -26,15 +18,26 @@ struct Sample {
   Json facts = Json::object();   // what was seen
 };
 
+// What all criteria have in common; parameters, `reads` and the example are each one's own.
+StepSpec CriterionSpec(std::string name, std::string purpose, std::chrono::milliseconds deadline);
+
 class Criterion : public Check {
  public:
-  // Facts: what was seen, with "verdict" and "why".
+  // Facts: what was seen, with "verdict" and "why". NotYet while a sample would see what the source did.
   Result<Progress> Apply(const StepContext& context) const final;
   // Samples now: a source that cannot be asked is a problem, a bad sample is not, for the target may not run yet.
   Result<Forecast> Predict(const StepContext& context) const final;
 
+  // What a measured number, and how many events it was made from, say, as the metrics server wrote them: for numbers of
+  // the past (`vmferry criteria test`). kInvalid for a criterion that is not about one number.
+  virtual Result<Sample> Judge(const StepContext& context, const std::string& value, const std::string& samples) const;
+
  protected:
+  // How far into the past a sample sees: none is taken before the traffic was moved that long ago.
+  virtual Result<std::chrono::milliseconds> SeesBack(const StepContext&) const { return std::chrono::milliseconds(0); }
   virtual Result<Sample> Take(const StepContext& context) const = 0;
+  // A sample before anything was moved, which must not need what earlier steps record.
+  virtual Result<Sample> Foretaste(const StepContext& context) const { return Take(context); }
   // "ask http://...": what a sample is.
   virtual std::string InWords(const StepContext& context) const = 0;
 };

@@ -24,6 +24,22 @@ std::string WhatIsMissing(const VmFacts& vm, const std::string& claim) {
   return "";
 }
 
+// The clone has the source's addresses, so it must not meet it.
+Status RequireIsolated(const StepContext& context, const Workload& workload, const VmFacts& vm) {
+  const Status claimed = RequireClaim(context, workload, vm);
+  if (!claimed) return claimed;
+  const std::string& isolated = context.application->rehearsal_network;
+  for (const NicFacts& nic : vm.nics) {
+    const Result<std::string> network = NetworkFor(context, workload, nic);
+    if (!network) return network.error();
+    if (isolated.empty() || *network != isolated)
+      return SourceError(context, ErrorKind::kConflict, workload,
+                         nic.label + " of its clone would stand on " + *network + ", not on the rehearsal's network",
+                         "report this as a bug of vmferry");
+  }
+  return Ok();
+}
+
 }  // namespace
 
 std::string FenceText(const std::string& claim, const std::vector<NicStart>& before) {
@@ -55,7 +71,8 @@ Status RequireFenced(const StepContext& context, const Workload& workload, const
 Result<VmFacts> ReadFencedVm(const StepContext& context, const Workload& workload) {
   Result<VmFacts> vm = ReadVm(context, workload);
   if (!vm) return vm;
-  const Status fenced = RequireFenced(context, workload, *vm);
+  const Status fenced = context.application->rehearsal ? RequireIsolated(context, workload, *vm)
+                                                       : RequireFenced(context, workload, *vm);
   if (!fenced) return fenced.error();
   return vm;
 }

@@ -22,7 +22,8 @@ bool IsFenced(const VmFacts& vm, const std::string& claim);
 
 // kConflict, saying what is missing, unless `vm` carries our claim and is fenced by us.
 Status RequireFenced(const StepContext& context, const Workload& workload, const VmFacts& vm);
-// Reads the VM and requires the same.
+// Reads the VM and requires the same. In a rehearsal the source goes on serving: there the claim is required, and, in
+// place of the fence, that every NIC of the clone stands on the rehearsal's network.
 Result<VmFacts> ReadFencedVm(const StepContext& context, const Workload& workload);
 
 }  // namespace vmferry

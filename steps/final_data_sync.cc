@@ -10,11 +10,15 @@
 #include "steps/catalogue.h"
 #include "steps/copying.h"
 #include "steps/export.h"
+#include "steps/guest_drivers.h"
 #include "steps/fence.h"
 #include "steps/names.h"
 #include "steps/parameters.h"
+#include "steps/source_snapshot.h"
 #include "steps/systems.h"
+#include "steps/undo_proof.h"
 #include "steps/words.h"
+#include "steps/workers.h"
 
 namespace vmferry {
 namespace {
@@ -36,14 +40,17 @@ StepSpec MakeSpec() {
   };
   spec.reads = "power state and fence of the VMs; their disks' content; the volumes on the target";
   spec.changes = "new volumes in the target's pools; an export of each VM while it is copied";
-  spec.undo = "stops copying, closes the exports, removes half-made volumes; finished copies are kept and reported";
+  spec.undo =
+      "stops copying, closes the exports, removes half-made volumes; finished copies are kept and reported (a "
+      "rehearsal, which copies from snapshots while the VMs run, removes these and its own finished copies)";
+  spec.loses = kLosesNothing;
   spec.example = "cutoverSteps:\n  - final_data_sync: {parallelDisks: 4}\n";
   return spec;
 }
 
 Result<Progress> Finish(const StepContext& context, const std::vector<DiskCopy>& copies, const CopyStand& stand) {
   StopCopying(context, copies, "");  // all have ended: forgets their results
-  const Status closed = CloseExports(context, true);
+  const Status closed = context.application->rehearsal ? RemoveSnapshots(context) : CloseExports(context, true);
   if (!closed) return closed.error();
   Json handle = context.handle;
   if (handle.is_object()) handle["exports"] = Json::object();
@@ -102,7 +109,9 @@ class FinalDataSyncStep final : public Step {
     const Result<CopyStand> stand = StandOf(context, copies);
     if (!stand) return stand.error();
     if (stand->sealed == copies.size()) return Finish(context, copies, *stand);
-    Result<Pending> opened = OpenExports(context, TextOf(context.parameters, "method", "folder"));
+    Result<Pending> opened = context.application->rehearsal
+                                 ? TakeSnapshots(context)
+                                 : OpenExports(context, TextOf(context.parameters, "method", "folder"));
     if (!opened) return opened.error();
     if (*opened) return **opened;
     std::string lost;
@@ -122,7 +131,12 @@ class FinalDataSyncStep final : public Step {
   Result<Progress> Undo(const StepContext& context) const override {
     const std::vector<DiskCopy> copies = CopiesFrom(context.before);
     if (!StopCopying(context, copies, "")) return Progress::NotYet(milliseconds(200), "stopping the copies");
-    const Status closed = CloseExports(context, false);
+    // A check has no undo of its own that could stop it.
+    for (const Workload& workload : context.application->workloads)
+      if (!context.workers->Stop(InspectionKey(context, workload)))
+        return Progress::NotYet(milliseconds(200), "stopping the look into the disks of " + workload.name);
+    const bool rehearsal = context.application->rehearsal;
+    const Status closed = rehearsal ? RemoveSnapshots(context) : CloseExports(context, false);
     if (!closed) return closed.error();
     const Result<Plugin*> target = TargetOf(context);
     if (!target) return target.error();
@@ -131,11 +145,11 @@ class FinalDataSyncStep final : public Step {
       const Result<VolumeFacts> volume = ReadVolume(context, copy.pool, copy.volume);
       if (!volume) return volume.error();
       if (!volume->exists) continue;
-      const std::string name = copy.pool + "/" + copy.volume;
-      facts[volume->seal.empty() ? "removed" : "kept"].push_back(name);
-      if (!volume->seal.empty()) continue;
-      const auto removed =
-          Invoke(**target, target::kEnsureNoVolume, RemoveVolumeRequest{copy.pool, copy.volume, false}, context.call);
+      const bool keep = !volume->seal.empty() && !GoesWithRehearsal(context, *volume);
+      facts[keep ? "kept" : "removed"].push_back(copy.pool + "/" + copy.volume);
+      if (keep) continue;
+      const auto removed = Invoke(**target, target::kEnsureNoVolume,
+                                  RemoveVolumeRequest{copy.pool, copy.volume, rehearsal}, context.call);
       if (!removed) return removed.error();
     }
     return Progress::Done(std::move(facts));
@@ -146,13 +160,21 @@ class FinalDataSyncStep final : public Step {
     forecast.undo = "remove half-made volumes; finished copies are kept";
     const Result<std::vector<DiskCopy>> copies = ListCopies(context);
     if (!copies) forecast.problems.push_back(copies.error());
-    forecast.will = "copy " +
+    const bool rehearsal = context.application->rehearsal;
+    forecast.will = std::string(rehearsal ? "take a snapshot of each VM and copy " : "copy ") +
                     (copies ? CountInWords(copies->size(), "disk") + ", " + BytesInWords(TotalBytes(*copies))
                             : std::string("the disks")) +
                     ", by " + TextOf(context.parameters, "method", "folder") + ", " +
                     std::to_string(IntegerOf(context.parameters, "parallelDisks", 2)) + " at once";
     if (copies) PredictPools(context, *copies, forecast);
     return forecast;
+  }
+
+  Result<UndoProof> ProveUndo(const StepContext& context) const override {
+    UndoProof proof;
+    ProvePools(context, proof);
+    Prove(proof, "only half-made volumes of this step go");
+    return proof;
   }
 };
 

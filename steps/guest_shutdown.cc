@@ -8,6 +8,7 @@
 #include "steps/fence.h"
 #include "steps/names.h"
 #include "steps/parameters.h"
+#include "steps/quiesce_commands.h"
 #include "steps/quiesce_forecast.h"
 #include "steps/systems.h"
 #include "steps/words.h"
@@ -41,6 +42,15 @@ Result<Stand> PowerOff(const StepContext& context, const Workload& workload, Jso
   return stand;
 }
 
+// Without asking; that it is about to be done is journaled first.
+Result<Stand> CutPower(const StepContext& context, const Workload& workload, Json& handle) {
+  if (Member(handle, "tasks").contains(workload.name)) return PowerOff(context, workload, handle);
+  handle["tasks"][workload.name] = "";
+  Stand stand;
+  stand.waiting = "about to power off VM " + workload.vm;
+  return stand;
+}
+
 Result<Stand> AskGuest(const StepContext& context, const Workload& workload, Json& handle) {
   const Result<Plugin*> source = SourceOf(context);
   if (!source) return source.error();
@@ -71,6 +81,7 @@ Result<Stand> StopGuest(const StepContext& context, const Workload& workload, Js
   if (vm->power != "on")
     return SourceError(context, ErrorKind::kConflict, workload, "it is " + vm->power, "resume it, or shut it down");
   if (Member(handle, "forced").contains(workload.name)) return PowerOff(context, workload, handle);
+  if (!AsksGuests(context)) return CutPower(context, workload, handle);
   if (!Member(handle, "requested").contains(workload.name)) return AskGuest(context, workload, handle);
   const milliseconds patience = DurationOf(context.parameters, "guestShutdownDeadline", kGuestShutdownStandard);
   if (WaitedSince(context, handle["requested"][workload.name]) >= patience)

@@ -7,6 +7,7 @@
 
 #include "steps/catalogue.h"
 #include "steps/parameters.h"
+#include "steps/storage_profile.h"
 #include "steps/systems.h"
 
 namespace vmferry {
@@ -23,8 +24,9 @@ StepSpec MakeSpec() {
   spec.implicit = true;
   spec.deadline = std::chrono::hours(12);
   spec.reads = "the domain's disks";
-  spec.changes = "the volumes below the overlays; the overlays go";
+  spec.changes = "the volumes below the overlays; the overlays and the room reserved for them go";
   spec.undo = "impossible: this is the point of no return";
+  spec.loses = kLosesWrites;
   spec.example = "# added to the commit phase; not written in runbooks\n";
   return spec;
 }
@@ -62,6 +64,24 @@ Json FactsOf(const DomainFacts& domain) {
   return {{"disks", disks}, {"state", domain.state}};
 }
 
+// Nothing grows beside the disks any more, so the room that attach_target_storage_profile reserved is not needed.
+Result<bool> RoomIsReleased(const StepContext& context) {
+  for (const Reservation& reservation : AttachedReservations(context, *context.workload)) {
+    const Result<bool> there = IsReserved(context, reservation);
+    if (!there) return there.error();
+    if (*there) return false;
+  }
+  return true;
+}
+
+Result<Progress> Release(const StepContext& context, const DomainFacts& domain) {
+  for (const Reservation& reservation : AttachedReservations(context, *context.workload)) {
+    const Status gone = Unreserve(context, reservation);
+    if (!gone) return gone.error();
+  }
+  return Progress::Done(FactsOf(domain));
+}
+
 class MergeOverlayStep final : public Step {
  public:
   const StepSpec& spec() const override {
@@ -77,7 +97,9 @@ class MergeOverlayStep final : public Step {
     observation.evidence = FactsOf(*domain);
     const bool some = std::any_of(domain->disks.begin(), domain->disks.end(),
                                   [](const DomainDisk& disk) { return disk.backing.empty(); });
-    if (Merged(*domain))
+    const Result<bool> released = RoomIsReleased(context);
+    if (!released) return released.error();
+    if (Merged(*domain) && *released)
       observation.verdict = Verdict::kDone;
     else if (some)
       observation.verdict = Verdict::kPartial;
@@ -87,7 +109,7 @@ class MergeOverlayStep final : public Step {
   Result<Progress> Apply(const StepContext& context) const override {
     const Result<DomainFacts> domain = ReadOurs(context);
     if (!domain) return domain.error();
-    if (Merged(*domain)) return Progress::Done(FactsOf(*domain));
+    if (Merged(*domain)) return Release(context, *domain);
     const Result<Plugin*> target = TargetOf(context);
     if (!target) return target.error();
     const auto merge =

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "steps/names.h"
 
+#include "plugins/target_platform.h"
 #include "steps/parameters.h"
 
 namespace vmferry {
@@ -36,6 +37,10 @@ std::string VolumeName(std::string_view domain, std::string_view key, int number
 
 std::string OverlayName(std::string_view domain, std::string_view key, int number) {
   return Stem(domain, key, number) + ".overlay.qcow2";
+}
+
+std::string ReserveName(std::string_view domain, std::string_view key) {
+  return std::string(domain) + "-" + std::string(key.substr(0, kKeyDigits)) + std::string(kReserveSuffix);
 }
 
 std::string DatastoreOf(std::string_view path) {

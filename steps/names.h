@@ -30,6 +30,9 @@ std::string VolumeName(std::string_view domain, std::string_view key, int number
 // "web1-0123456789ab-disk1.overlay.qcow2"
 std::string OverlayName(std::string_view domain, std::string_view key, int number);
 
+// "web1-0123456789ab.reserve": room for what the domain will write.
+std::string ReserveName(std::string_view domain, std::string_view key);
+
 // "datastore1" of "[datastore1] web1/web1.vmdk"; empty if the path names no datastore.
 std::string DatastoreOf(std::string_view path);
 

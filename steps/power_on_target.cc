@@ -6,14 +6,18 @@
 #include <string>
 #include <utility>
 
+#include "steps/boot_proof.h"
 #include "steps/catalogue.h"
+#include "steps/contradictions.h"
 #include "steps/fence.h"
 #include "steps/images.h"
+#include "steps/kept_delta.h"
 #include "steps/names.h"
 #include "steps/parameters.h"
 #include "steps/pending.h"
 #include "steps/systems.h"
 #include "steps/target_domain.h"
+#include "steps/undo_proof.h"
 #include "steps/words.h"
 
 namespace vmferry {
@@ -22,22 +26,36 @@ namespace {
 StepSpec MakeSpec() {
   StepSpec spec;
   spec.name = "power_on_target";
-  spec.purpose = "Defines the domains from the source's hardware and starts them over the finished copies.";
+  spec.purpose = "Defines the domains from the source's hardware, starts them over the finished copies, and has it proved.";
   spec.effect = true;
   spec.deadline = std::chrono::minutes(10);
   spec.parameters = {
       Optional("stopDeadline", ParameterType::kDuration, "30s",
                "on the way back: how long a domain that has served may take to shut down before it is stopped"),
+      Choice(std::string(kRollBackData), {std::string(kKeepDelta), std::string(kDiscard)}, std::string(kKeepDelta),
+             "on the way back: what becomes of the data that a domain wrote once it had served; runbooks have a key of "
+             "this name for it"),
+      Optional("networkFilter", ParameterType::kText, "",
+               "network filter (libvirt nwfilter) that the traffic of every NIC on a network or bridge passes"),
   };
-  spec.reads = "power state, fence and hardware of the source VMs; the finished copies; the domains of those names";
+  for (ParameterSpec& parameter : BootParameters()) spec.parameters.push_back(std::move(parameter));
+  spec.reads =
+      "power state, fence and hardware of the source VMs; the finished copies and the storage profile attached to "
+      "them; the domains of those names; with a boot proof their guest agents, consoles or `bootProbe`";
   spec.changes = "new overlays and domains on the target; runs the domains";
   spec.undo =
-      "stops and removes the domains; removes the overlays, or keeps them as the delta if the target has served";
-  spec.example = "cutoverSteps:\n  - power_on_target\n";
+      "shuts the domains down and removes them; removes the overlays, or keeps them if the target has served (unless "
+      "`rollBackData: discard`): they are the delta, what was written since cutover. Its facts say where it is, how the "
+      "domain was stopped, and the commands that mount it read-only";
+  spec.loses = kLosesWrites;
+  spec.example =
+      "cutoverSteps:\n  - power_on_target:\n      bootProof: console # or just: - power_on_target\n"
+      "      consolePattern: \"login:|Reached target\"\n      bootDeadline: 3m\n";
   return spec;
 }
 
-Json FactsOf(const StepContext& context, const Json& plan, const std::map<std::string, DomainFacts>& domains) {
+Json FactsOf(const StepContext& context, const Json& plan, const Json& handle,
+             const std::map<std::string, DomainFacts>& domains) {
   Json facts = {{"key", KeyOf(context)}, {"workloads", Json::object()}};
   for (const Workload& workload : context.application->workloads) {
     const DomainFacts& domain = domains.at(workload.name);
@@ -46,8 +64,34 @@ Json FactsOf(const StepContext& context, const Json& plan, const std::map<std::s
                                          {"state", domain.state},
                                          {"macs", domain.macs},
                                          {"overlays", OverlaysOf(plan, workload)}};
+    if (Json proof = BootProofOf(context, handle, workload); !proof.is_null())
+      facts["workloads"][workload.name]["boot"] = std::move(proof);
+    for (const DomainDisk& disk : domain.disks)
+      if (!disk.cache.empty())
+        facts["workloads"][workload.name]["storage"].push_back(
+            {{"disk", disk.target}, {"cache", disk.cache}, {"discard", disk.discard}, {"io", disk.io}});
   }
   return facts;
+}
+
+bool AllProved(const StepContext& context) {
+  if (!WantsBootProof(context)) return true;
+  for (const Workload& workload : context.application->workloads)
+    if (BootProofOf(context, context.handle, workload).is_null()) return false;
+  return true;
+}
+
+// Started once, it must go on running until the proof is there; without a proof asked for, it is just kept running.
+// That it was started is kept at once: a guest may stop before it is looked at again, and is not started twice.
+Result<Pending> StartOrWatch(const StepContext& context, const Workload& workload, const WorkloadImages& images,
+                             Json& handle) {
+  if (WantsBootProof(context) && IsBooting(handle, workload)) return RequireStillBooting(context, workload, handle);
+  Result<Pending> up = StartDomain(context, workload, images);
+  if (!WantsBootProof(context) || !up || !*up) return up;
+  const Result<DomainFacts> domain = ReadDomain(context, workload.domain);
+  if (!domain) return domain.error();
+  if (domain->exists && domain->state == "running") NoteBooting(context, workload, handle);
+  return up;
 }
 
 class PowerOnTargetStep final : public Step {
@@ -88,27 +132,33 @@ class PowerOnTargetStep final : public Step {
       observation.evidence["fence"] = Describe(fenced.error());
       return observation;
     }
+    if (!AllProved(context)) return observation;  // it runs, and nobody knows whether it has booted
     observation.verdict = Verdict::kDone;
-    observation.evidence = FactsOf(context, observation.before, domains);
+    observation.evidence = FactsOf(context, observation.before, context.handle, domains);
     return observation;
   }
 
   Result<Progress> Apply(const StepContext& context) const override {
+    const Status sensible = RequireNoContradiction(kPowerOnTarget, context.parameters);
+    if (!sensible) return sensible.error();
     const auto images = ImagesToBoot(context);
     if (!images) return images.error();
     std::map<std::string, DomainFacts> domains;
+    Json handle = context.handle.is_object() ? context.handle : Json::object();
     Pending pending;
     for (const Workload& workload : context.application->workloads) {
-      Result<Pending> started = StartDomain(context, workload, images->at(workload.name));
-      if (!started) return started.error();
-      if (*started) pending = std::move(*started);
+      Result<Pending> up = StartOrWatch(context, workload, images->at(workload.name), handle);
+      if (up && !*up) up = AwaitBoot(context, workload, handle);
+      if (!up) return up.error();
+      if (*up) pending = std::move(*up);
       if (pending) continue;
       const Result<DomainFacts> domain = ReadDomain(context, workload.domain);
       if (!domain) return domain.error();
       domains[workload.name] = *domain;
     }
-    if (pending) return *pending;
-    return Progress::Done(FactsOf(context, context.before, domains));
+    if (pending && handle.empty()) return *pending;
+    if (pending) return WithHandle(context, std::move(*pending), handle);
+    return Progress::Done(FactsOf(context, context.before, handle, domains));
   }
 
   Result<Progress> Undo(const StepContext& context) const override {
@@ -119,10 +169,11 @@ class PowerOnTargetStep final : public Step {
       if (!gone) return gone.error();
       if (*gone) pending = std::move(*gone);
     }
-    if (pending) return *pending;
-    Json facts = {{"removed", Json::array()}, {"delta", Json::array()}};
+    if (pending && handle.empty()) return *pending;
+    if (pending) return WithHandle(context, std::move(*pending), handle);
+    Json facts = {{"removed", Json::array()}, {"delta", Json::array()}, {"writes", WhatBecomesOfWrites(context)}};
     for (const Workload& workload : context.application->workloads) {
-      const Status overlays = RemoveOverlays(context, OverlaysOf(context.before, workload), facts);
+      const Status overlays = RemoveOverlays(context, workload, handle, facts);
       if (!overlays) return overlays.error();
     }
     return Progress::Done(std::move(facts));
@@ -145,9 +196,17 @@ class PowerOnTargetStep final : public Step {
         if (!network) forecast.problems.push_back(network.error());
       }
     }
-    forecast.undo += "; overlays go, or stay as the delta once the target has served";
+    forecast.will += ForecastBoot(context, forecast);
+    const bool discards = DiscardsDelta(context);
+    forecast.undo += discards ? "; overlays go, with all that the target wrote"
+                              : "; overlays go, or stay as the delta once the target has served";
+    forecast.loses = std::string(kLosesWrites) +
+                     (discards ? ": what the target wrote is DISCARDED (rollBackData: discard)"
+                               : ": the source does not have it, but it is kept on the target, as the delta");
     return forecast;
   }
+
+  Result<UndoProof> ProveUndo(const StepContext& context) const override { return ProveDomainsGo(context); }
 };
 
 }  // namespace

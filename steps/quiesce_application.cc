@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// quiesce_application: the application stops on the source. Traffic is taken away (drain, then maintenance), guests are
-// shut down, and every VM is fenced: off, and no NIC connects at power-on. From here until update_load_balancer is
-// done nobody serves. Nothing is done before the first handle is journaled, so a null handle means "not begun".
+// quiesce_application: the application stops on the source. Traffic is taken away (drain, then maintenance), a program of
+// the site stops it, guests are shut down, each as declared; and every VM is fenced, whatever is declared: off, and no
+// NIC connects at power-on. From here until update_load_balancer is done nobody serves. Nothing is done before the first
+// handle is journaled, so a null handle means "not begun".
 #include <string>
 #include <utility>
 
 #include "steps/catalogue.h"
+#include "steps/contradictions.h"
 #include "steps/fence.h"
 #include "steps/guest_shutdown.h"
 #include "steps/names.h"
 #include "steps/parameters.h"
+#include "steps/quiesce_commands.h"
 #include "steps/quiesce_forecast.h"
+#include "steps/quiesce_proof.h"
 #include "steps/source_return.h"
 #include "steps/systems.h"
 #include "steps/traffic.h"
@@ -25,12 +29,13 @@ StepSpec MakeSpec() {
   StepSpec spec;
   spec.name = "quiesce_application";
   spec.purpose =
-      "Takes the application out of service on the source: drains traffic, shuts the guests down, fences the VMs.";
+      "Takes the application out of service on the source: drains traffic, stops it, shuts the guests down, fences the VMs.";
   spec.effect = true;
   spec.deadline = std::chrono::minutes(15);
   spec.parameters = {
       Choice("onRefusal", {"force", "hold", "rollBack"}, "",
-             "what to do with a guest that will not shut down: power the VM off, wait for a person, or go back"),
+             "what to do with a guest that will not shut down, or a `stopCommand` that fails: power the VM off, or go on; "
+             "wait for a person; or go back"),
       Optional("guestShutdownDeadline", ParameterType::kDuration, "2m", "how long a guest may take to shut down"),
       Service("loadBalancer", "load_balancer", false, "the service that sends traffic to the application"),
       Optional("pool", ParameterType::kText, "", "the load balancer's pool (HAProxy: backend) of the application"),
@@ -40,13 +45,19 @@ StepSpec MakeSpec() {
       Optional("sourceHealthUrl", ParameterType::kUrl, "",
                "address of the source's health page, asked on the way back"),
   };
+  spec.parameters.push_back(BootEstimateParameter());
+  for (ParameterSpec& parameter : QuiesceCommandParameters()) spec.parameters.push_back(std::move(parameter));
   spec.reads = "power state, NICs and guest tools of the VMs; the load balancer's pool";
   spec.changes =
-      "state of the source's server on the load balancer; power state and NICs' connect-at-power-on of the VMs";
-  spec.undo = "lifts the fence, powers on what was on, waits until it is healthy, then gives traffic back";
+      "state of the source's server on the load balancer; power state and NICs' connect-at-power-on of the VMs; "
+      "what `stopCommand` changes";
+  spec.undo =
+      "lifts the fence, powers on what was on, runs `startCommand`, waits until it is healthy, then gives traffic back";
+  spec.loses = kLosesNothing;
   spec.example =
       "cutoverSteps:\n  - quiesce_application:\n      onRefusal: force\n      guestShutdownDeadline: 3m\n"
-      "      loadBalancer: edge\n      pool: shop\n      sourceServer: vmware\n";
+      "      loadBalancer: edge\n      pool: shop\n      sourceServer: vmware\n"
+      "      stopCommand: stop-shop # of the site, plugin `ssh` or `local`\n      startCommand: start-shop\n";
   return spec;
 }
 
@@ -84,9 +95,13 @@ Json FactsOf(const StepContext& context, const Json& before, const Json& handle)
   for (const Workload& workload : context.application->workloads) {
     Json& vm = facts["workloads"][workload.name];
     vm = {{"power", "off"}, {"fence", true}, {"forced", forced.contains(workload.name)}};
+    if (!AsksGuests(context)) vm["guestShutdown"] = "no";
     vm["was"] = TextOf(Member(Member(before, "workloads"), workload.name), "power");
     if (forced.contains(workload.name)) vm["why"] = forced[workload.name];
   }
+  const Json& stop = Member(handle, "stop");
+  for (const char* end : {"output", "failed"})
+    if (stop.contains(end)) facts["stopCommand"] = {{end, stop[end]}};
   const Json& traffic = Member(before, "traffic");
   if (!traffic.is_object()) return facts;
   facts["traffic"] = {{"server", TextOf(traffic, "server")}, {"was", TextOf(traffic, "state")}, {"state", "maint"}};
@@ -117,6 +132,8 @@ class QuiesceApplicationStep final : public Step {
   }
 
   Result<Progress> Apply(const StepContext& context) const override {
+    const Status sensible = RequireNoContradiction(kQuiesceApplication, context.parameters);
+    if (!sensible) return sensible.error();
     if (context.handle.is_null())
       return WithHandle(context, Progress::NotYet(milliseconds(0), "beginning"),
                         {{"begunMs", context.elapsed.count()}});
@@ -129,6 +146,9 @@ class QuiesceApplicationStep final : public Step {
       if (!traffic) return traffic.error();
       if (*traffic) return **traffic;
     }
+    Result<Pending> quiet = StopApplication(context, handle);
+    if (!quiet) return quiet.error();
+    if (*quiet) return **quiet;
     Result<Pending> stopped = StopGuests(context, handle);
     if (!stopped) return stopped.error();
     if (*stopped) return **stopped;
@@ -141,6 +161,8 @@ class QuiesceApplicationStep final : public Step {
   Result<Progress> Undo(const StepContext& context) const override { return ReturnSource(context); }
 
   Result<Forecast> Predict(const StepContext& context) const override { return ForecastQuiesce(context); }
+
+  Result<UndoProof> ProveUndo(const StepContext& context) const override { return ProveReturn(context); }
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "steps/parameters.h"
+#include "steps/quiesce_commands.h"
 #include "steps/systems.h"
 #include "steps/traffic.h"
 #include "steps/words.h"
@@ -29,7 +30,9 @@ void PredictVm(const StepContext& context, const Workload& workload, Forecast& f
   const std::string patience =
       DurationInWords(DurationOf(context.parameters, "guestShutdownDeadline", kGuestShutdownStandard));
   forecast.will += (forecast.will.empty() ? "" : "; ");
-  if (vm->power == "on") {
+  if (vm->power == "on" && !AsksGuests(context)) {
+    forecast.will += "power off VM " + workload.vm + " (on) without asking its guest; ";
+  } else if (vm->power == "on") {
     forecast.will += "shut down VM " + workload.vm + " (on, tools " + vm->tools + "), at most " + patience + ", then " +
                      (policy == "rollBack" ? "roll back" : policy) + "; ";
     if (vm->tools != "running" && policy != "force") forecast.problems.push_back(ToolsMissing(context, workload, *vm));
@@ -67,7 +70,14 @@ void PredictTraffic(const StepContext& context, Forecast& forecast) {
 Forecast ForecastQuiesce(const StepContext& context) {
   Forecast forecast;
   PredictTraffic(context, forecast);
-  const std::string last = std::exchange(forecast.undo, "");  // traffic comes back after the VMs
+  for (const Contradiction& found : QuiesceContradictions(context.parameters))
+    forecast.problems.push_back(
+        Error{ErrorKind::kInvalid, "vmferry", "parameters of quiesce_application", found.message, found.hint});
+  std::string last = std::exchange(forecast.undo, "");  // traffic comes back after the VMs
+  if (const std::string stop = ForecastStopCommand(context, forecast); !stop.empty())
+    forecast.will += (forecast.will.empty() ? "" : "; ") + stop;
+  if (const std::string start = ForecastStartCommand(context, forecast); !start.empty())
+    last = start + (last.empty() ? "" : "; ") + last;
   for (const Workload& workload : context.application->workloads) PredictVm(context, workload, forecast);
   forecast.undo += (forecast.undo.empty() || last.empty() ? "" : "; ") + last;
   return forecast;

@@ -24,6 +24,7 @@ StepSpec MakeSpec() {
   spec.reads = "claim, mark and fence of the source VM";
   spec.changes = "extraConfig vmferry.claim and vmferry.migrated of the source VM";
   spec.undo = "impossible: it comes after the point of no return";
+  spec.loses = kLosesNothing;
   spec.example = "# added to the commit phase; not written in runbooks\n";
   return spec;
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "steps/source_return.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "plugins/probe.h"
 #include "steps/fence.h"
+#include "steps/health_page.h"
 #include "steps/names.h"
 #include "steps/parameters.h"
 #include "steps/pending.h"
+#include "steps/quiesce_commands.h"
 #include "steps/quiesce_forecast.h"
 #include "steps/systems.h"
 #include "steps/traffic.h"
@@ -81,7 +83,8 @@ bool MayStillGoOff(const StepContext& context, const Workload& workload, const J
   const bool back = Member(Member(handle, "undo"), "poweredOn").contains(workload.name);
   if (back) return false;
   if (Member(handle, "refused").contains(workload.name)) return context.elapsed < kSettle;
-  if (!Member(Member(handle, "requested"), workload.name).is_number()) return false;
+  if (!Member(Member(handle, "requested"), workload.name).is_number())  // its power may have been about to be cut
+    return Member(handle, "tasks").contains(workload.name) && context.elapsed < kSettle;
   // Asked a moment ago, perhaps: it has all the time it was given.
   return context.elapsed < DurationOf(context.parameters, "guestShutdownDeadline", kGuestShutdownStandard) + kSettle;
 }
@@ -103,24 +106,20 @@ Result<Pending> ReturnVm(const StepContext& context, const Workload& workload, J
   return Pending();
 }
 
-Result<Pending> WaitHealthy(const StepContext& context) {
-  const std::string url = TextOf(context.parameters, "sourceHealthUrl");
-  if (url.empty() || TextOf(context.parameters, "probe").empty()) return Pending();
-  const Result<Plugin*> probe = ServiceOf(context, "probe");
-  if (!probe) return probe.error();
-  ProbeRequest request;
-  request.url = url;
-  const auto reply = Invoke(**probe, probe::kProbe, request, context.call);
-  if (!reply) return reply.error();
-  if (reply->healthy) return Pending();
-  return Pending(Progress::NotYet(kPoll, "waiting for the source to be healthy at " + url + ": " + reply->why));
-}
-
-// Nothing to send traffic to: the server stays out of service.
+// Nothing comes back that could be healthy or get traffic: the server stays out of service.
 bool NothingWasOn(const StepContext& context) {
   for (const Workload& workload : context.application->workloads)
     if (WasOn(context, workload)) return false;
   return true;
+}
+
+Result<Pending> WaitHealthy(const StepContext& context) {
+  const std::string url = TextOf(context.parameters, "sourceHealthUrl");
+  if (url.empty() || TextOf(context.parameters, "probe").empty() || NothingWasOn(context)) return Pending();
+  const Result<std::string> complaint = PageComplaint(context, url);
+  if (!complaint) return complaint.error();
+  if (complaint->empty()) return Pending();
+  return Pending(Progress::NotYet(kPoll, "waiting for the source: " + *complaint));
 }
 
 Result<Pending> ReturnTraffic(const StepContext& context) {
@@ -153,6 +152,9 @@ Json Report(const StepContext& context) {
 
 Result<Progress> ReturnSource(const StepContext& context) {
   Json handle = context.handle.is_object() ? context.handle : Json::object();
+  Result<Pending> quiet = AwaitStopCommand(context, handle);
+  if (!quiet) return quiet.error();
+  if (*quiet) return **quiet;
   Pending pending;
   for (const Workload& workload : context.application->workloads) {
     Result<Pending> returned = ReturnVm(context, workload, handle);
@@ -163,6 +165,9 @@ Result<Progress> ReturnSource(const StepContext& context) {
     if (handle.empty()) return *pending;
     return WithHandle(context, std::move(*pending), handle);
   }
+  Result<Pending> started = StartApplication(context, handle);
+  if (!started) return started.error();
+  if (*started) return **started;
   for (Result<Pending> (*rung)(const StepContext&) : {&WaitHealthy, &ReturnTraffic}) {
     Result<Pending> reached = rung(context);
     if (!reached) return reached.error();

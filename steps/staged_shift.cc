@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "plugins/probe.h"
+#include "steps/health_page.h"
 #include "steps/parameters.h"
 #include "steps/systems.h"
 #include "steps/words.h"
@@ -37,13 +37,7 @@ Result<std::string> Complaint(const StepContext& context, const Place& place) {
   if (server->health != "up" && server->health != "no check") return "the load balancer finds it " + server->health;
   const std::string url = TextOf(context.parameters, "stageUrl");
   if (url.empty()) return std::string();
-  const Result<Plugin*> probe = ServiceOf(context, "probe");
-  if (!probe) return probe.error();
-  ProbeRequest request;
-  request.url = url;
-  const auto reply = Invoke(**probe, probe::kProbe, request, context.call);
-  if (!reply) return reply.error();
-  return reply->healthy ? std::string() : url + " is not healthy: " + reply->why;
+  return PageComplaint(context, url);
 }
 
 // One look during a stage: waits on, goes back, or nothing once the stage has lasted.

@@ -24,8 +24,8 @@ namespace vmferry {
 class Workers;
 
 // How a parameter's text is read. The checker converts it; steps see JSON: durations as integer milliseconds, sizes
-// as integer bytes, integers and booleans as such, everything else as text, lists as arrays of text.
-enum class ParameterType { kText, kInteger, kBoolean, kDuration, kSize, kUrl, kChoice, kTextList, kService };
+// as integer bytes, integers and booleans as such, everything else as text, lists as arrays of text, maps as objects.
+enum class ParameterType { kText, kInteger, kBoolean, kDuration, kSize, kUrl, kChoice, kTextList, kService, kMap };
 
 struct ParameterSpec {
   std::string name;  // camelCase: "onRefusal"
@@ -34,6 +34,9 @@ struct ParameterSpec {
   std::string standard;              // default as text, when not required; empty: absent
   std::vector<std::string> choices;  // kChoice
   std::string role;                  // kService: the role the named service must serve ("load_balancer", "probe")
+  std::vector<ParameterSpec> members;  // kMap; a bare scalar is that of the first
+  std::int64_t least = 0;              // kInteger
+  std::int64_t most = 0;               // kInteger; 0: no limit
   std::string purpose;               // one sentence, with the unit
 };
 
@@ -41,6 +44,10 @@ enum class Scope {
   kApplication,  // once for the application
   kWorkload,     // once for each VM
 };
+
+// What going back over an effect loses.
+inline constexpr std::string_view kLosesNothing = "none";
+inline constexpr std::string_view kLosesWrites = "data since cutover";
 
 // What a crash in the middle means for the step.
 enum class Recovery {
@@ -58,6 +65,7 @@ struct StepSpec {
   bool moves_traffic = false;                 // its outcome puts the application on the target
   bool point_of_no_return = false;            // cannot be undone
   bool undo_continues = false;                // earlier steps are undone although its own undo failed
+  bool needs_approval = false;                // an approval of its own; in the commit phase only
   bool implicit = false;                      // added by the checker, not written in runbooks
   bool criterion = false;                     // named under `rollbackCriteria` (steps/criterion.h), not as a step
   std::chrono::milliseconds deadline{60000};  // standard for the parameter "deadline", which every step has
@@ -65,6 +73,7 @@ struct StepSpec {
   std::string reads;    // what it reads, in words
   std::string changes;  // what it changes; "nothing" for a check
   std::string undo;     // how it is undone; "nothing to undo" for a check
+  std::string loses;    // what going back over it loses: kLosesNothing or kLosesWrites; empty for a check
   std::string example;  // YAML
 };
 
@@ -74,6 +83,7 @@ struct Workload {
   std::string vm;                // inventory path on the source platform
   std::string domain;            // name on the target platform
   std::string extra_domain_xml;  // may be empty
+  std::string rehearsal_domain_xml = "";  // instead of it, for the domain of a rehearsal; may be empty
 };
 
 struct Application {
@@ -84,6 +94,10 @@ struct Application {
   std::map<std::string, std::string> networks;  // source network -> target mapping ("network:default", "user", ...)
   std::map<std::string, std::string> storage;   // source datastore -> target pool
   std::string domain_type;                      // of the target platform's entry: "auto", "kvm", "qemu"
+  std::string rehearsal_network;                // of the target platform's entry: where a rehearsal's clone stands
+  // The whole application is a clone that is tried on rehearsal_network while the source goes on serving, unfenced;
+  // nothing of it stays. See runbooks/rehearsal.h.
+  bool rehearsal = false;
 };
 
 // The plugins of a run by the site's names. For checks and dry runs every entry is read-only.
@@ -161,6 +175,15 @@ struct Forecast {
   std::string will;             // "shut down VM web1 (on, tools running), at most 2m, then hold"
   std::string undo;             // "power VM web1 on again, NICs as they were"
   std::vector<Error> problems;  // what would make it fail, as known now
+  std::string loses = "";       // what going back would lose, where more can be said than StepSpec::loses
+};
+
+// Whether going back would work, as far as looking can tell (steps/undo_proof.h).
+struct UndoProof {
+  std::string proves;                  // what was seen: "server app/vmware can be set on lb1; its states are kept"
+  std::vector<Error> problems;         // what would keep the undo from working; empty: it is proved
+  std::chrono::milliseconds takes{0};  // how long the undo may take, by what is declared
+  std::string estimate;                // where that comes from: "3m for the source to boot (bootEstimate)"
 };
 
 class Step {
@@ -176,6 +199,9 @@ class Step {
   virtual Result<Progress> Undo(const StepContext& context) const = 0;
   // Reads only: what would happen now. Earlier steps have not run, so it must not rely on their facts.
   virtual Result<Forecast> Predict(const StepContext& context) const = 0;
+  // Reads only: could the step be undone? Asked before the cutover, when the step may have run or not: neither `before`
+  // nor `handle` is known, and `earlier` only for what has run. Required of every effect that can be undone.
+  virtual Result<UndoProof> ProveUndo(const StepContext& context) const;
 };
 
 // catalogue.cc: the one explicit list.

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "steps/images.h"
@@ -32,10 +33,16 @@ std::vector<Overlay> OverlaysOf(const Json& plan, const Workload& workload);
 Result<Pending> StartDomain(const StepContext& context, const Workload& workload, const WorkloadImages& images);
 
 // Stops and undefines the domain, if it is ours. One that has served is asked to shut down first (stopDeadline), so
-// that its delta is consistent; when it was asked is remembered in `handle`.
+// that its delta is consistent. When it was asked, and that its power is about to be cut, is remembered in `handle`.
 Result<Pending> RemoveDomain(const StepContext& context, const Workload& workload, Json& handle);
+// How it came to be off, out of that handle: "shut down", "forced" or "was off" (steps/kept_delta.h).
+std::string_view HowStopped(const Json& handle, const Workload& workload);
 
-// Removes the overlays, or keeps them if the target has served; says which in facts["removed"] and facts["delta"].
-Status RemoveOverlays(const StepContext& context, const std::vector<Overlay>& overlays, Json& facts);
+// The domains' names are free or ours, so that what is stopped and removed is ours alone; pools and platform answer.
+UndoProof ProveDomainsGo(const StepContext& context);
+
+// Removes the overlays of a VM, or keeps them as the delta if the target has served and it is not to be discarded; says
+// which in facts["removed"] ("POOL/VOLUME") and facts["delta"] (steps/kept_delta.h).
+Status RemoveOverlays(const StepContext& context, const Workload& workload, const Json& handle, Json& facts);
 
 }  // namespace vmferry

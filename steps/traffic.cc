@@ -7,6 +7,7 @@
 
 #include "steps/parameters.h"
 #include "steps/systems.h"
+#include "steps/undo_proof.h"
 #include "steps/words.h"
 
 namespace vmferry {
@@ -62,6 +63,18 @@ Result<LbServer> ReadServer(const StepContext& context, const Place& place) {
   }
   return PlaceError(place, ErrorKind::kNotFound, "the pool has no such server, only " + ListInWords(names),
                     "correct the server's name in the site file, or add it to the load balancer");
+}
+
+void ProvePlace(const StepContext& context, const Place& place, UndoProof& proof) {
+  const Result<LbServer> server = ReadServer(context, place);
+  if (!server) return Note(proof, server.error());
+  if (!server->agreed)
+    Note(proof, PlaceError(place, ErrorKind::kConflict, "the load balancer's instances differ about it",
+                           "bring the instances to the same state first"));
+  const auto settable =
+      Invoke(*place.balancer, load_balancer::kCheckSetServer, LbServerQuery{place.pool, place.server}, context.call);
+  if (!settable) return Note(proof, settable.error());
+  Prove(proof, ObjectOf(place) + " is " + server->state + " and can be set on every instance");
 }
 
 Json ServerImage(const LbServer& server) {

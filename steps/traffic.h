@@ -29,6 +29,8 @@ Result<std::optional<Place>> PlaceOf(const StepContext& context, std::string_vie
 
 // kNotFound, listing the servers there are, if the pool lacks the server.
 Result<LbServer> ReadServer(const StepContext& context, const Place& place);
+// Every instance has the server, lets us change it and keeps what is set; noted in the proof, with the words for it.
+void ProvePlace(const StepContext& context, const Place& place, UndoProof& proof);
 Error PlaceError(const Place& place, ErrorKind kind, std::string message, std::string advice);
 Json ServerImage(const LbServer& server);  // {"server", "state", "weight", "health"}
 

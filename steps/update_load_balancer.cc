@@ -10,6 +10,7 @@
 #include "steps/staged_shift.h"
 #include "steps/systems.h"
 #include "steps/traffic.h"
+#include "steps/undo_proof.h"
 #include "steps/words.h"
 
 namespace vmferry {
@@ -41,6 +42,7 @@ StepSpec MakeSpec() {
   spec.reads = "states and health of the pool's servers";
   spec.changes = "state (and weight) of the target's server on the load balancer";
   spec.undo = "takes the target's server out of service, as it was; the source's server is not touched";
+  spec.loses = kLosesNothing;
   spec.example =
       "cutoverSteps:\n  - update_load_balancer:\n      loadBalancer: edge\n      pool: shop\n      targetServer: kvm\n"
       "      sourceServer: vmware\n      stages: [10, 50, 100]\n      stageFor: 2m\n";
@@ -184,6 +186,18 @@ class UpdateLoadBalancerStep final : public Step {
                                              "its weight is 0: it would get no traffic even when ready",
                                              "set the parameter `weight`"));
     return forecast;
+  }
+
+  // The source's server is not touched by this undo, but the whole way back ends at it.
+  Result<UndoProof> ProveUndo(const StepContext& context) const override {
+    const Result<Place> place = TargetPlace(context);
+    if (!place) return place.error();
+    UndoProof proof;
+    ProvePlace(context, *place, proof);
+    const Result<std::optional<Place>> source = PlaceOf(context, "sourceServer", true);
+    if (!source) return source.error();
+    if (*source) ProvePlace(context, **source, proof);
+    return proof;
   }
 
  private:
