@@ -7,16 +7,19 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <system_error>
 
 #include "runbooks/characters.h"
 #include "runbooks/check_options.h"
+#include "runbooks/check_policy.h"
 #include "runbooks/check_runbook.h"
 #include "runbooks/check_site.h"
 #include "runbooks/check_wave.h"
 #include "runbooks/header.h"
 #include "runbooks/problems.h"
 #include "runbooks/secrecy.h"
+#include "steps/undo_proof.h"
 
 namespace vmferry {
 namespace {
@@ -37,6 +40,15 @@ std::string Identity(const std::string& path) {
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(path, error);
   return (error ? std::filesystem::path(path) : absolute).lexically_normal().string();
+}
+
+// A step that is passed over runs all the same, so that what it found is on record.
+void PassOver(const std::set<std::string>& overrides, Plan& plan) {
+  for (PlannedStep& step : plan.steps) {
+    if (step.name != kUndoProven || !overrides.contains(step.name)) continue;
+    step.parameters["overridden"] = true;
+    plan.policy.overrides.push_back({"", step.name, "undos that are not proved are let through"});
+  }
 }
 
 // One run of the checker over some files.
@@ -80,12 +92,38 @@ class Checker {
     site_file_ = &file;
     site_ = CheckSite(file.reader, options_.vocabulary);
   }
+
+  void UsePolicy(File& file) {
+    if (!policy_files_.insert(&file).second) return;
+    policies_.push_back(CheckPolicy(file.reader));
+    const std::string& name = policies_.back().name;
+    if (!name.empty() && !policy_names_.insert(name).second)
+      file.reader.Report(0, "a second WorkloadPolicy called " + Quoted(name), "policies need different names");
+  }
+
+  // Those of the site, and those given beside the documents. To be called before anything is checked against them.
+  void UsePolicies() {
+    for (const SitePolicy& policy : site_ ? site_->policies : std::vector<SitePolicy>()) {
+      File& file = Load(policy.path, &site_file_->reader, policy.at);
+      if (Expect(file, DocumentKind::kPolicy, &site_file_->reader, policy.at)) UsePolicy(file);
+    }
+    for (const std::string& path : options_.policies.files) {
+      File& file = Load(path, nullptr, 0);
+      if (Expect(file, DocumentKind::kPolicy, nullptr, 0)) UsePolicy(file);
+    }
+    if (site_)
+      for (const PolicyModel& policy : policies_) CheckPolicyInSite(policy, *site_);
+  }
   const std::optional<SiteModel>& site() const { return site_; }
 
   void CheckOne(File& file) {
     if (file.runbook) return;
     file.runbook = CheckRunbook(file.reader, options_.vocabulary);
     file.plan = MakePlan(file.reader, *file.runbook, SiteReader(), SitePointer(), options_.vocabulary);
+    if (site_)
+      ApplyPolicies(policies_, options_.policies.overrides, file.reader, *file.runbook, *site_, options_.vocabulary,
+                    file.plan);
+    PassOver(options_.policies.overrides, file.plan);
   }
 
   WavePlan WaveOfOne(File& file) {
@@ -117,10 +155,14 @@ class Checker {
   std::map<std::string, std::unique_ptr<File>> files_;
   File* site_file_ = nullptr;
   std::optional<SiteModel> site_;
+  std::vector<PolicyModel> policies_;
+  std::set<const File*> policy_files_;
+  std::set<std::string> policy_names_;
 };
 
-CheckOptions Standard() {
+CheckOptions Standard(const PolicyUse& policies = {}) {
   CheckOptions options;
+  options.policies = policies;
   options.vocabulary = WholeVocabulary();
   return options;
 }
@@ -142,9 +184,11 @@ Checked CheckWave(const std::string& path, const std::string& site_path, const C
   Checker checker(options);
   File& site = checker.Load(site_path, nullptr, 0);
   if (checker.Expect(site, DocumentKind::kSite, nullptr, 0)) checker.UseSite(site);
+  checker.UsePolicies();
   File& file = checker.Load(path, nullptr, 0);
   Checked checked;
-  if (file.kind == DocumentKind::kSite) checker.Expect(file, DocumentKind::kWave, nullptr, 0);
+  const bool neither = file.kind == DocumentKind::kSite || file.kind == DocumentKind::kPolicy;
+  if (neither) checker.Expect(file, DocumentKind::kWave, nullptr, 0);
   if (file.kind == DocumentKind::kWave) checked.wave = checker.CheckWaveFile(file);
   if (file.kind == DocumentKind::kRunbook) checked.wave = checker.WaveOfOne(file);
   if (checker.site()) checked.site = checker.site()->site;
@@ -161,6 +205,9 @@ std::vector<Diagnostic> CheckFiles(const std::vector<std::string>& paths, const 
     if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
   }
   ChooseSite(checker, files);
+  for (File* file : files)
+    if (file->kind == DocumentKind::kPolicy) checker.UsePolicy(*file);
+  checker.UsePolicies();
   for (File* file : files) {
     if (file->kind == DocumentKind::kWave) checker.CheckWaveFile(*file);
     if (file->kind == DocumentKind::kRunbook) checker.CheckOne(*file);
@@ -168,8 +215,19 @@ std::vector<Diagnostic> CheckFiles(const std::vector<std::string>& paths, const 
   return checker.diagnostics();
 }
 
-Checked CheckWave(const std::string& path, const std::string& site_path) {
-  return CheckWave(path, site_path, Standard());
+const std::vector<std::string>& OverridableClauses() {
+  static const std::vector<std::string> clauses{std::string(kPlatformsClause), std::string(kGpuClause),
+                                                std::string(kResidencyClause)};
+  return clauses;
+}
+
+const std::vector<std::string>& OverridableSteps() {
+  static const std::vector<std::string> steps{std::string(kUndoProven)};
+  return steps;
+}
+
+Checked CheckWave(const std::string& path, const std::string& site_path, const PolicyUse& policies) {
+  return CheckWave(path, site_path, Standard(policies));
 }
 
 Checked CheckSite(const std::string& path) {
@@ -183,8 +241,8 @@ Checked CheckSite(const std::string& path) {
   return checked;
 }
 
-std::vector<Diagnostic> CheckFiles(const std::vector<std::string>& paths) {
-  return CheckFiles(paths, Standard());
+std::vector<Diagnostic> CheckFiles(const std::vector<std::string>& paths, const PolicyUse& policies) {
+  return CheckFiles(paths, Standard(policies));
 }
 
 }  // namespace vmferry

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,12 +41,23 @@ struct Checked {
   std::optional<WavePlan> wave;         // present only without diagnostics
 };
 
-// Checks a Wave or Runbook file against a Site file.
-Checked CheckWave(const std::string& path, const std::string& site_path);
+// Policies beside those that the site names, and what is passed over: clauses of OverridableClauses, and steps of
+// OverridableSteps.
+struct PolicyUse {
+  std::vector<std::string> files;
+  std::set<std::string> overrides;
+};
+// The clauses that the submitter of a run may pass over, with a reason.
+const std::vector<std::string>& OverridableClauses();
+// The checks that vmferry adds by itself and whose result the submitter may pass over, with a reason.
+const std::vector<std::string>& OverridableSteps();
+
+// Checks a Wave or Runbook file against a Site file and the policies of both.
+Checked CheckWave(const std::string& path, const std::string& site_path, const PolicyUse& policies = {});
 // Checks a Site file alone: `site` is present without diagnostics only, `wave` stays empty.
 Checked CheckSite(const std::string& path);
 // `vmferry validate FILE...`: any kinds; runbooks and waves are checked against the Site among the files, if one is;
-// without a site, what only a site can tell (missing parameters, platforms) is not reported.
-std::vector<Diagnostic> CheckFiles(const std::vector<std::string>& paths);
+// without a site, what only a site can tell (missing parameters, platforms, policies) is not reported.
+std::vector<Diagnostic> CheckFiles(const std::vector<std::string>& paths, const PolicyUse& policies = {});
 
 }  // namespace vmferry

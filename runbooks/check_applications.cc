@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `applications` of a Site: their workloads. Their parameters are checked in check_parameters.cc.
+// `applications` of a Site: their workloads and labels. Their parameters are checked in check_parameters.cc.
 #include <pugixml.hpp>
 #include <set>
 
@@ -13,16 +13,16 @@ namespace {
 using Kind = Value::Kind;
 
 // The target adds these elements to the domain; what is not even XML is found before anything begins.
-void CheckXml(const Reader& reader, const Value& value) {
+void CheckXml(const Reader& reader, const Value& value, const std::string& key) {
   pugi::xml_document fragment;
   const auto parsed = fragment.load_string(value.text.c_str(), pugi::parse_default | pugi::parse_fragment);
   if (!parsed)
-    return reader.Report(value.at, "`extraDomainXml` is not well-formed XML: " + std::string(parsed.description()),
+    return reader.Report(value.at, Quoted(key) + " is not well-formed XML: " + std::string(parsed.description()),
                          "near " + Quoted(value.text.substr(std::min<std::size_t>(
                                        static_cast<std::size_t>(parsed.offset), value.text.size()))));
   for (const pugi::xml_node& child : fragment.children())
     if (child.type() == pugi::node_pcdata)
-      return reader.Report(value.at, "`extraDomainXml` has text outside of any element", "write elements of a domain");
+      return reader.Report(value.at, Quoted(key) + " has text outside of any element", "write elements of a domain");
 }
 
 bool IsDomainName(std::string_view text) {
@@ -46,7 +46,11 @@ SiteWorkload ReadWorkload(const Reader& reader, const Value& value) {
                   "at most 255 characters, without `/`");
   if (const auto xml = fields.Text("extraDomainXml")) {
     read.workload.extra_domain_xml = *xml;
-    CheckXml(reader, value.Find("extraDomainXml")->value);
+    CheckXml(reader, value.Find("extraDomainXml")->value, "extraDomainXml");
+  }
+  if (const auto xml = fields.Text("rehearsalDomainXml")) {
+    read.workload.rehearsal_domain_xml = *xml;
+    CheckXml(reader, value.Find("rehearsalDomainXml")->value, "rehearsalDomainXml");
   }
   fields.RefuseOthers();
   return read;
@@ -67,8 +71,15 @@ class Once {
   std::set<std::string> seen_;
 };
 
-void ReadWorkloads(const Reader& reader, const MapMember& member, SiteApplication& application) {
+void ReadLabels(const Reader& reader, Fields& fields, SiteApplication& application) {
+  for (const MapMember& label : fields.Map("labels"))
+    if (reader.Accept(label.value.at, ReadText(label.value, label.key)))
+      application.labels[label.key] = label.value.text;
+}
+
+void ReadApplication(const Reader& reader, const MapMember& member, SiteApplication& application) {
   Fields fields(reader, member.value, "application " + Quoted(member.key), member.at);
+  ReadLabels(reader, fields, application);
   bool present = false;
   const std::vector<Value>& workloads = fields.List("workloads", &present);
   if (!present || (fields.usable() && workloads.empty() && member.value.Find("workloads")->value.Is(Kind::kList)))
@@ -94,7 +105,7 @@ void CheckApplications(const Reader& reader, const std::vector<MapMember>& appli
     if (!IsName(member.key)) reader.Report(member.at, Quoted(member.key) + " is no name", std::string(kNameHint));
     SiteApplication& application = model.applications[member.key];
     application.value = &member.value;
-    ReadWorkloads(reader, member, application);
+    ReadApplication(reader, member, application);
   }
 }
 

@@ -39,6 +39,7 @@ Result<std::string> ReadDocumentFile(const std::string& path);
 struct CheckOptions {
   Vocabulary vocabulary;
   std::function<Result<std::string>(const std::string& path)> read = ReadDocumentFile;
+  PolicyUse policies;
 };
 
 // As in check.h.

@@ -20,19 +20,34 @@ struct OrderRule {
   std::string_view why;
 };
 
-constexpr std::array<OrderRule, 7> kRules{{
+constexpr std::array<OrderRule, 16> kRules{{
     {"final_data_sync", "quiesce_application", true, "what the application writes during the copy would be lost"},
     {"convert_image", "final_data_sync", true, "there is nothing to convert before the copy"},
+    {"attach_target_storage_profile", "final_data_sync", true, "there are no volumes to attach it to"},
+    {"attach_target_storage_profile", "convert_image", false, "it is for the volumes that the machine boots from"},
+    {"validate_guest_tools_and_drivers", "final_data_sync", true, "there are no disks to look into"},
+    {"validate_guest_tools_and_drivers", "convert_image", false, "it is for the disks that the machine boots from"},
+    {"power_on_target", "attach_target_storage_profile", false, "the machine would be defined without it"},
+    {"power_on_target", "validate_guest_tools_and_drivers", false, "a running machine's disks cannot be looked into"},
     {"power_on_target", "quiesce_application", true, "source and target would run together"},
     {"power_on_target", "final_data_sync", true, "the target would have no data to start from"},
     {"power_on_target", "convert_image", false, "the image must not change under a running machine"},
     {"smoke_test", "power_on_target", false, "nothing answers on the target yet"},
     {"update_load_balancer", "power_on_target", true, "traffic would go to a machine that does not run"},
+    {"update_dns", "power_on_target", true, "clients would be led to a machine that does not run"},
+    {"update_dns", "dns_ttl_lowered", false, "caches would keep the old address for the whole old TTL"},
+    {"quiesce_application", "dns_ttl_lowered", false, "the wait for caches would be downtime"},
 }};
 
 // Between approval and traffic: not while the source still serves, not when everything is over.
-constexpr std::array<std::string_view, 3> kCutoverOnly{"quiesce_application", "power_on_target",
-                                                       "update_load_balancer"};
+constexpr std::array<std::string_view, 4> kCutoverOnly{"quiesce_application", "power_on_target",
+                                                       "update_load_balancer", "update_dns"};
+
+// They must act to see: what they change is beside the application, and their undo says what is left.
+constexpr std::array<std::string_view, 2> kActingPostChecks{"alerting_signals_present", "backup_job_succeeds"};
+
+// They measure what clients meet after the traffic switch; before it they would judge the source.
+constexpr std::array<std::string_view, 2> kMeasureTarget{"p95_latency_within_slo", "error_rate_below_threshold"};
 
 std::string_view KeyOf(Phase phase) {
   for (const PhaseKey& key : PhaseKeys())
@@ -67,13 +82,29 @@ void CheckRule(const Reader& reader, const RunbookModel& runbook, const WrittenS
 
 void CheckPhase(const Reader& reader, const WrittenStep& step) {
   const std::string& name = step.spec->name;
-  if (step.phase == Phase::kPostChecks && step.spec->effect)
+  const bool acts = std::find(kActingPostChecks.begin(), kActingPostChecks.end(), name) != kActingPostChecks.end();
+  if (step.phase == Phase::kPostChecks && step.spec->effect && !acts)
     return reader.Report(step.at, Quoted(name) + " changes something, and `postChecks` only look",
                          "put it under `cutoverSteps`");
   for (const std::string_view only : kCutoverOnly)
     if (name == only && step.phase != Phase::kCutover)
       reader.Report(step.at, Quoted(name) + " cannot stand under `" + std::string(KeyOf(step.phase)) + "`",
                     "put it under `cutoverSteps`");
+}
+
+void CheckMeasured(const Reader& reader, const RunbookModel& runbook, const WrittenStep& step) {
+  const std::string& name = step.spec->name;
+  if (std::find(kMeasureTarget.begin(), kMeasureTarget.end(), name) == kMeasureTarget.end()) return;
+  const bool moved = std::any_of(runbook.steps.begin(), runbook.steps.end(),
+                                 [](const WrittenStep& written) { return written.spec->moves_traffic; });
+  if (step.phase != Phase::kPostChecks)
+    reader.Report(step.at,
+                  Quoted(name) + " cannot stand under `" + std::string(KeyOf(step.phase)) +
+                      "`: it measures the target after the traffic switch",
+                  "put it under `postChecks`");
+  else if (!moved && runbook.all_steps_known)
+    reader.Report(step.at, Quoted(name) + " without a step that moves traffic: it would measure the source",
+                  "put `update_load_balancer` or `update_dns` under `cutoverSteps`");
 }
 
 // A check may look once in each phase; what changes something is done once.
@@ -99,6 +130,7 @@ void CheckOrder(const Reader& reader, const RunbookModel& runbook) {
   for (const WrittenStep& step : runbook.steps) {
     for (const OrderRule& rule : kRules) CheckRule(reader, runbook, step, rule);
     CheckPhase(reader, step);
+    CheckMeasured(reader, runbook, step);
   }
   CheckRepeats(reader, runbook);
 }

@@ -12,6 +12,7 @@ namespace {
 using Kind = Value::Kind;
 constexpr std::string_view kDeadline = "deadline";
 constexpr std::string_view kWorkloads = "workloads";
+constexpr std::string_view kLabels = "labels";
 
 std::vector<std::string> ParameterNames(const StepSpec& step) {
   std::vector<std::string> names;
@@ -86,6 +87,7 @@ void CheckSiteFlat(const Reader& reader, const MapMember& member, const Vocabula
   if (specs.empty()) {
     std::vector<std::string> names = FlatNames(vocabulary.steps);
     names.emplace_back(kWorkloads);
+    names.emplace_back(kLabels);
     return reader.Report(member.at, "no step has a parameter " + Quoted(member.key), SuggestHint(member.key, names));
   }
   const auto fits = [&](const ParameterSpec& spec) { return ReadParameter(member.value, spec).ok(); };
@@ -177,7 +179,8 @@ void CheckSiteParameters(const Reader& reader, const Vocabulary& vocabulary, con
   for (const auto& [name, application] : site.applications)
     for (const MapMember& member : application.value->members) {
       if (reader.problems.Full(reader.document)) return;
-      if (member.key == kWorkloads || member.value.Is(Kind::kBroken) || RefuseFlatDeadline(reader, member)) continue;
+      if (member.key == kWorkloads || member.key == kLabels || member.value.Is(Kind::kBroken)) continue;
+      if (RefuseFlatDeadline(reader, member)) continue;
       if (IsNested(member, vocabulary))
         CheckNested(reader, member, vocabulary, &site);
       else

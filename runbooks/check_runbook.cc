@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "runbooks/secrecy.h"
+#include "steps/boot_proof.h"
+#include "steps/kept_delta.h"
 
 namespace vmferry {
 namespace {
@@ -98,6 +100,40 @@ void ReadSteps(const Reader& reader, Fields& fields, const Vocabulary& vocabular
     reader.Report(0, "a Runbook without steps", "list them under `preChecks`, `cutoverSteps`, `postChecks`");
 }
 
+// Without a criterion there is no green light, and nothing commits by itself.
+void ReadWindowEnd(const Reader& reader, Fields& fields, std::size_t at, RunbookModel& model) {
+  const Value* value = fields.Find("onWindowEnd");
+  if (value == nullptr) return;
+  ParameterSpec spec;
+  spec.name = "onWindowEnd";
+  spec.type = ParameterType::kChoice;
+  spec.choices = {"commit", "hold"};
+  const auto read = reader.Accept(at, ReadParameter(*value, spec));
+  model.commit_at_window_end = read && *read == "commit";
+  if (!model.commit_at_window_end) return;
+  if (model.rollback_window_minutes == 0)
+    reader.Report(at, "`onWindowEnd: commit` without a rollback window", "give `rollbackWindowMinutes`");
+  if (fields.List("rollbackCriteria").empty())
+    reader.Report(at, "`onWindowEnd: commit` without `rollbackCriteria`: nothing would say that all is well",
+                  "name criteria, or write `onWindowEnd: hold` and commit yourself");
+}
+
+// The key is a parameter of power_on_target at a prominent place; given twice, nobody could say which counts.
+void CheckRollBackData(const Reader& reader, const RunbookModel& model, std::size_t at) {
+  const WrittenStep* power_on = model.Find(kPowerOnTarget);
+  const std::string key = Quoted(kRollBackData);
+  if (power_on == nullptr && model.all_steps_known)
+    reader.Report(at, key + " without " + Quoted(kPowerOnTarget) + ": nothing is written on a target");
+  const Value* own = power_on == nullptr ? nullptr : power_on->parameters;
+  const MapMember* nested = model.parameters == nullptr ? nullptr : model.parameters->Find(kPowerOnTarget);
+  const Value* below = nested != nullptr && nested->value.Is(Kind::kMap) ? &nested->value : nullptr;
+  for (const Value* map : {own, below, model.parameters}) {
+    const MapMember* again = map == nullptr ? nullptr : map->Find(kRollBackData);
+    if (again != nullptr)
+      reader.Report(again->at, key + " is given twice: it stands at the top of the runbook, too", "take one of them out");
+  }
+}
+
 }  // namespace
 
 const std::vector<PhaseKey>& PhaseKeys() {
@@ -139,11 +175,16 @@ RunbookModel CheckRunbook(const Reader& reader, const Vocabulary& vocabulary) {
   model.target_at = place("targetPlatform");
   model.rollback_window_minutes =
       static_cast<int>(fields.Integer("rollbackWindowMinutes", 0, kMostMinutes).value_or(0));
+  model.roll_back_data = fields.Find(kRollBackData);
   ReadSteps(reader, fields, vocabulary, model);
   ReadCriteria(reader, fields.List("rollbackCriteria"), vocabulary, model);
+  ReadWindowEnd(reader, fields, place("onWindowEnd"), model);
+  if (const Value* retire = fields.Find("retireSource"))
+    model.retire_source = reader.Accept(retire->at, ReadBoolean(*retire, "retireSource")).value_or(Json(false)).get<bool>();
   fields.Map("parameters");
   const Value* parameters = fields.Find("parameters");
   model.parameters = parameters != nullptr && parameters->Is(Kind::kMap) ? parameters : nullptr;
+  if (model.roll_back_data != nullptr) CheckRollBackData(reader, model, fields.PlaceOf(kRollBackData));
   fields.RefuseOthers();
   CheckOrder(reader, model);
   return model;

@@ -33,6 +33,9 @@ struct RunbookModel {
   std::string target_platform;
   std::size_t target_at = 0;
   int rollback_window_minutes = 0;
+  bool commit_at_window_end = false;
+  bool retire_source = false;
+  const Value* roll_back_data = nullptr;  // for power_on_target; null: it is as its parameter says
   std::vector<WrittenStep> steps;     // in the order of the phases, then of the document
   std::vector<WrittenStep> criteria;  // as written
   bool all_steps_known = true;        // false: conclusions from what is missing would only confuse

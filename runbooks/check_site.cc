@@ -8,6 +8,7 @@
 
 #include "runbooks/check_parameters.h"
 #include "runbooks/header.h"
+#include "runbooks/platform_names.h"
 #include "runbooks/secrecy.h"
 #include "runbooks/suggest.h"
 #include "state/digest.h"
@@ -21,6 +22,13 @@ std::string PluginNames(const Vocabulary& vocabulary) {
   std::vector<std::string> names;
   for (const PluginKind* kind : vocabulary.plugins) names.push_back(kind->name);
   return ListOf(names);
+}
+
+// "network:default", "bridge:br0", "user", "none": what target platforms understand (plugins/target_platform.h).
+bool IsNetworkMapping(std::string_view text) {
+  for (const std::string_view scheme : {"network:", "bridge:"})
+    if (text.starts_with(scheme)) return text.size() > scheme.size();
+  return text == "user" || text == "none";
 }
 
 // Reads `platforms` and `services`: names and aliases are one name space.
@@ -43,6 +51,8 @@ class SystemsReader {
     Claim(entry.name, member.at);
     for (const Value& alias : fields.List("aliases")) ReadAlias(alias, entry);
     if (platform) ReadDomainType(fields, member.value, details);
+    if (platform) ReadRehearsal(fields, member.value, details);
+    if (platform) entry.zone = ReadZone(fields);
     if (details.kind != nullptr) {
       entry.settings = ReadSettings(reader_, fields, *details.kind, owner, base_);
       fields.RefuseOthers();
@@ -75,6 +85,14 @@ class SystemsReader {
     entry.aliases.push_back(alias.text);
   }
 
+  // Where it is, for policies.
+  std::string ReadZone(Fields& fields) {
+    const std::string zone = fields.Text("zone").value_or("");
+    if (!zone.empty() && !IsName(zone))
+      reader_.Report(fields.Find("zone")->at, Quoted(zone) + " is no name", std::string(kNameHint));
+    return zone;
+  }
+
   void ReadDomainType(Fields& fields, const Value& map, SystemDetails& details) {
     const auto type = fields.Text("domainType");
     if (!type) return;
@@ -83,10 +101,28 @@ class SystemsReader {
     if (std::find(types.begin(), types.end(), *type) == types.end())
       return reader_.Report(at, Quoted(*type) + " is not one of " + ListOf(types, " or "));
     details.domain_type = *type;
+    RequireTarget(details, at, "domainType");
+  }
+
+  void RequireTarget(const SystemDetails& details, std::size_t at, std::string_view key) {
     if (details.kind == nullptr) return;
     const std::vector<std::string>& roles = details.kind->roles;
     if (std::find(roles.begin(), roles.end(), "target") == roles.end())
-      reader_.Report(at, "plugin " + Quoted(details.kind->name) + " is no target platform, so it has no `domainType`");
+      reader_.Report(at, "plugin " + Quoted(details.kind->name) + " is no target platform, so it has no " + Quoted(key));
+  }
+
+  // The network of rehearsals: that it leads nowhere, nobody but the site's author can know.
+  void ReadRehearsal(Fields& fields, const Value& map, SystemDetails& details) {
+    const Value* value = fields.Find("rehearsal");
+    if (value == nullptr) return;
+    Fields rehearsal(reader_, *value, "`rehearsal` of a platform", map.Find("rehearsal")->at);
+    details.rehearsal_network = rehearsal.RequiredText("network").value_or("");
+    const Value* network = rehearsal.Find("network");
+    if (!details.rehearsal_network.empty() && !IsNetworkMapping(details.rehearsal_network))
+      reader_.Report(network->at, Quoted(details.rehearsal_network) + " is no network of a target platform",
+                     "write `network:NAME`, `bridge:NAME`, `user` or `none`");
+    rehearsal.RefuseOthers();
+    RequireTarget(details, value->at, "rehearsal");
   }
 
   const Reader& reader_;
@@ -95,13 +131,6 @@ class SystemsReader {
   std::string base_;
   std::set<std::string> names_;
 };
-
-// "network:default", "bridge:br0", "user", "none": what target platforms understand (plugins/target_platform.h).
-bool IsNetworkMapping(std::string_view text) {
-  for (const std::string_view scheme : {"network:", "bridge:"})
-    if (text.starts_with(scheme)) return text.size() > scheme.size();
-  return text == "user" || text == "none";
-}
 
 std::map<std::string, std::string> ReadMapping(const Reader& reader, const std::vector<MapMember>& members,
                                                bool networks) {
@@ -115,6 +144,13 @@ std::map<std::string, std::string> ReadMapping(const Reader& reader, const std::
                     "write `network:NAME`, `bridge:NAME`, `user` or `none`");
   }
   return mapping;
+}
+
+void ReadPolicies(const Reader& reader, Fields& spec, SiteModel& model) {
+  const std::filesystem::path folder = std::filesystem::path(reader.document.path()).parent_path();
+  for (const Value& value : spec.List("policies"))
+    if (reader.Accept(value.at, ReadItem(value, "policies")))
+      model.policies.push_back({(folder / value.text).lexically_normal().string(), value.at});
 }
 
 void ReadSpec(const Reader& reader, const Vocabulary& vocabulary, Fields& spec, SiteModel& model) {
@@ -131,6 +167,7 @@ void ReadSpec(const Reader& reader, const Vocabulary& vocabulary, Fields& spec, 
   const Value* defaults = spec.Find("defaults");
   model.defaults_known = defaults == nullptr || defaults->Is(Kind::kMap);
   model.defaults = model.defaults_known ? defaults : nullptr;
+  ReadPolicies(reader, spec, model);
   if (const Value* journal = spec.Find("journal")) model.site.journal = ReadPath(reader, *journal, "journal", base);
   spec.RefuseOthers();
   CheckSiteParameters(reader, vocabulary, model);
@@ -144,6 +181,21 @@ const SystemEntry* SiteModel::FindSystem(std::string_view name) const {
   };
   const auto entry = std::find_if(site.systems.begin(), site.systems.end(), answers);
   return entry == site.systems.end() ? nullptr : &*entry;
+}
+
+const SystemEntry* SiteModel::FindPlatform(std::string_view name) const {
+  const SystemEntry* exact = FindSystem(name);
+  const std::string_view field = FieldPlatform(name);
+  if (exact != nullptr || field.empty()) return exact;
+  const SystemEntry* found = nullptr;
+  for (const SystemEntry& entry : site.systems) {
+    const auto is_meant = [field](const std::string& known) { return FieldPlatform(known) == field; };
+    const bool meant = is_meant(entry.name) || std::any_of(entry.aliases.begin(), entry.aliases.end(), is_meant);
+    if (!entry.platform || !meant) continue;
+    if (found != nullptr) return nullptr;  // which of them cannot be told
+    found = &entry;
+  }
+  return found;
 }
 
 bool SiteModel::Serves(const SystemEntry& system, std::string_view role) const {
@@ -171,7 +223,7 @@ SiteModel CheckSite(const Reader& reader, const Vocabulary& vocabulary) {
   model.site.digest = Sha256Hex(reader.document.text());
   const Value& root = reader.document.root();
   Fields fields(reader, root, "a Site", 0);
-  model.site.name = ReadHeader(reader, fields, root);
+  model.site.name = ReadHeader(reader, fields, root, DocumentKind::kSite);
   if (const Value* value = fields.Require("spec")) {
     Fields spec(reader, *value, "`spec` of a Site", fields.PlaceOf("spec"));
     ReadSpec(reader, vocabulary, spec, model);

@@ -26,11 +26,18 @@ struct SiteWorkload {
 struct SiteApplication {
   const Value* value = nullptr;  // its map: workloads and parameters
   std::vector<SiteWorkload> workloads;
+  std::map<std::string, std::string> labels;  // what policies select by
 };
 
 struct SystemDetails {
   const PluginKind* kind = nullptr;  // null: unknown, which was reported
   std::string domain_type = "auto";
+  std::string rehearsal_network;  // empty: none was named
+};
+
+struct SitePolicy {
+  std::string path;    // from the site's folder
+  std::size_t at = 0;  // where the site names it
 };
 
 struct SiteModel {
@@ -41,9 +48,12 @@ struct SiteModel {
   bool applications_known = true;   // false: that part was unusable, so nobody can say an application is missing
   bool defaults_known = true;       // likewise
   const Value* defaults = nullptr;  // may be null
+  std::vector<SitePolicy> policies;
 
   // By name or alias; null if there is none.
   const SystemEntry* FindSystem(std::string_view name) const;
+  // Likewise; a platform may also be spelt as the field does (platform_names.h).
+  const SystemEntry* FindPlatform(std::string_view name) const;
   bool Serves(const SystemEntry& system, std::string_view role) const;  // true when its plugin is not known
   // Names and aliases of what serves the role, platforms only if asked for.
   std::vector<std::string> NamesServing(std::string_view role, bool platforms_only) const;

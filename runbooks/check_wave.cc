@@ -99,7 +99,7 @@ WaveModel CheckWaveDocument(const Reader& reader) {
   WaveModel wave;
   const Value& root = reader.document.root();
   Fields fields(reader, root, "a Wave", 0);
-  wave.name = ReadHeader(reader, fields, root);
+  wave.name = ReadHeader(reader, fields, root, DocumentKind::kWave);
   if (const Value* value = fields.Require("spec")) {
     Fields spec(reader, *value, "`spec` of a Wave", fields.PlaceOf("spec"));
     wave.number = ReadCount(spec, "number", std::numeric_limits<int>::max(), 0);

@@ -9,12 +9,13 @@ namespace {
 
 using Kind = Value::Kind;
 constexpr std::string_view kApiVersion = "vmferry.dev/v1";
+constexpr std::string_view kPolicyVersion = "policy.virtualmachine.space/v1";  // a document of the field
 constexpr std::string_view kRunbookHint = "a document without `kind` is a Runbook";
 
 std::string KindHint(const std::string& written) {
   if (written == "Runbook") return "leave `kind` and `apiVersion` out: " + std::string(kRunbookHint);
-  if (const auto nearest = Nearest(written, {"Site", "Wave"})) return "did you mean " + Quoted(*nearest) + "?";
-  return "known are `Site` and `Wave`; " + std::string(kRunbookHint);
+  if (const auto nearest = Nearest(written, {"Site", "Wave", "WorkloadPolicy"})) return "did you mean " + Quoted(*nearest) + "?";
+  return "known are `Site`, `Wave` and `WorkloadPolicy`; " + std::string(kRunbookHint);
 }
 
 }  // namespace
@@ -25,6 +26,8 @@ std::string_view Name(DocumentKind kind) {
       return "a Site";
     case DocumentKind::kWave:
       return "a Wave";
+    case DocumentKind::kPolicy:
+      return "a WorkloadPolicy";
     case DocumentKind::kRunbook:
       break;
   }
@@ -44,16 +47,18 @@ std::optional<DocumentKind> FindDocumentKind(const Reader& reader) {
   if (!text) return std::nullopt;
   if (kind->value.text == "Site") return DocumentKind::kSite;
   if (kind->value.text == "Wave") return DocumentKind::kWave;
+  if (kind->value.text == "WorkloadPolicy") return DocumentKind::kPolicy;
   reader.Report(kind->value.at, "unknown kind " + Quoted(kind->value.text), KindHint(kind->value.text));
   return std::nullopt;
 }
 
-std::string ReadHeader(const Reader& reader, Fields& fields, const Value& root) {
+std::string ReadHeader(const Reader& reader, Fields& fields, const Value& root, DocumentKind kind) {
+  const std::string_view known = kind == DocumentKind::kPolicy ? kPolicyVersion : kApiVersion;
   fields.Find("kind");
   const auto version = fields.RequiredText("apiVersion");
-  if (version && *version != kApiVersion)
+  if (version && *version != known)
     reader.Report(root.Find("apiVersion")->value.at, "unknown apiVersion " + Quoted(*version),
-                  "known is " + Quoted(kApiVersion));
+                  "known is " + Quoted(known));
   const Value* metadata = fields.Require("metadata");
   if (metadata == nullptr) return "";
   Fields about(reader, *metadata, "`metadata`", fields.PlaceOf("metadata"));

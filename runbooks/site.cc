@@ -7,17 +7,19 @@ namespace vmferry {
 namespace {
 
 Json SystemToJson(const SystemEntry& system) {
-  return Json{{"name", system.name},
-              {"platform", system.platform},
-              {"plugin", system.plugin},
-              {"aliases", system.aliases},
-              {"settings", system.settings}};
+  Json json{{"name", system.name},
+            {"platform", system.platform},
+            {"plugin", system.plugin},
+            {"aliases", system.aliases},
+            {"settings", system.settings}};
+  if (!system.zone.empty()) json["zone"] = system.zone;
+  return json;
 }
 
 SystemEntry SystemFromJson(const Json& json) {
   return SystemEntry{json.at("name").get<std::string>(), json.at("platform").get<bool>(),
                      json.at("plugin").get<std::string>(), json.at("aliases").get<std::vector<std::string>>(),
-                     json.at("settings")};
+                     json.at("settings"), json.value("zone", "")};
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct SystemEntry {
   std::string plugin;                // "vsphere"
   std::vector<std::string> aliases;  // other names runbooks use: "vmware-vsphere"
   Json settings;                     // checked against the plugin's SettingSpecs
+  std::string zone;                  // of a platform: where it is, for policies; empty: not said
 };
 
 struct Site {

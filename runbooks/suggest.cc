@@ -10,7 +10,7 @@
 namespace vmferry {
 namespace {
 
-constexpr std::size_t kMaxListed = 12;
+constexpr std::size_t kMaxListed = 16;
 
 std::string Plain(std::string_view word) {
   std::string plain;

@@ -50,9 +50,13 @@ std::string BooleanHint(std::string_view text) {
 }
 
 // Parameters count something, so none is negative.
-Reading ReadCount(const Value& value, std::string_view what) {
-  Reading reading = ReadInteger(value, what);
-  if (reading.ok() && reading.value < 0) return Wrong(Quoted(what) + " must not be negative");
+Reading ReadCount(const Value& value, const ParameterSpec& spec) {
+  Reading reading = ReadInteger(value, spec.name);
+  if (reading.ok() && reading.value < 0) return Wrong(Quoted(spec.name) + " must not be negative");
+  if (reading.ok() && reading.value < spec.least)
+    return Wrong(Quoted(spec.name) + " must be at least " + std::to_string(spec.least));
+  if (reading.ok() && spec.most > 0 && reading.value > spec.most)
+    return Wrong(Quoted(spec.name) + " must be at most " + std::to_string(spec.most));
   return reading;
 }
 
@@ -95,6 +99,43 @@ Reading ReadTextList(const Value& value, std::string_view what) {
     list.value.push_back(entry.value);
   }
   return list;
+}
+
+Value EmptyMap() {
+  Value map;
+  map.kind = Kind::kMap;
+  return map;
+}
+
+Reading ReadMembers(const Value& value, const ParameterSpec& spec) {
+  Reading map{Json::object(), "", ""};
+  std::vector<std::string> names;
+  for (const ParameterSpec& member : spec.members) {
+    names.push_back(member.name);
+    const MapMember* given = value.Find(member.name);
+    if (given == nullptr && member.standard.empty()) continue;
+    Reading read = given == nullptr ? ReadStandard(member) : ReadParameter(given->value, member);
+    if (!read.ok()) return read;
+    map.value[member.name] = std::move(read.value);
+  }
+  for (const MapMember& member : value.members)
+    if (std::find(names.begin(), names.end(), member.key) == names.end())
+      return Wrong(Quoted(spec.name) + " has no member " + Quoted(member.key), SuggestHint(member.key, names));
+  return map;
+}
+
+// A bare scalar stands for the map's first member.
+Reading ReadMap(const Value& value, const ParameterSpec& spec) {
+  if (value.Is(Kind::kBroken)) return Reading{Json(), "", "", true};
+  if (value.Is(Kind::kMap)) return ReadMembers(value, spec);
+  if (!value.Is(Kind::kText))
+    return Wrong(Quoted(spec.name) + " must be a map, not " + std::string(KindName(value)),
+                 "write `" + spec.name + ": {" + spec.members.front().name + ": ...}`");
+  Reading first = ReadParameter(value, spec.members.front());
+  if (!first.ok()) return first;
+  Reading map = ReadMembers(EmptyMap(), spec);
+  map.value[spec.members.front().name] = std::move(first.value);
+  return map;
 }
 
 }  // namespace
@@ -192,7 +233,7 @@ Reading ReadDuration(const Value& value, std::string_view what) {
 Reading ReadParameter(const Value& value, const ParameterSpec& spec) {
   switch (spec.type) {
     case ParameterType::kInteger:
-      return ReadCount(value, spec.name);
+      return ReadCount(value, spec);
     case ParameterType::kBoolean:
       return ReadBoolean(value, spec.name);
     case ParameterType::kDuration:
@@ -205,6 +246,8 @@ Reading ReadParameter(const Value& value, const ParameterSpec& spec) {
       return ReadChoice(value, spec);
     case ParameterType::kTextList:
       return ReadTextList(value, spec.name);
+    case ParameterType::kMap:
+      return ReadMap(value, spec);
     case ParameterType::kText:
     case ParameterType::kService:
       break;
@@ -216,6 +259,7 @@ Reading ReadStandard(const ParameterSpec& spec) {
   Value value;
   value.kind = Kind::kText;
   value.text = spec.standard;
+  if (spec.type == ParameterType::kMap) return ReadMembers(EmptyMap(), spec);
   if (spec.type != ParameterType::kTextList) return ReadParameter(value, spec);
   // A list as text: "a,b".
   Value list;
