@@ -24,15 +24,17 @@ Error Refusal(const RunState& run, const ApplicationState& state) {
     return {ErrorKind::kConflict, "journal", object,
             "already migrated by run " + run.run + ", committed at " + FormatWallTime(state.entered_phase_ms),
             "see `vmferry audit show " + run.run + "`"};
-  const std::string advice = state.phase == Phase::kSoak
-                                 ? "`vmferry commit " + run.run + "` or `vmferry rollback " + run.run + "` ends it"
-                                 : "go on with `vmferry resume " + run.run + "` or back with `vmferry rollback " +
-                                       run.run + "`";
+  std::string advice =
+      "go on with `vmferry resume " + run.run + "` or back with `vmferry rollback " + run.run + "`";
+  if (state.phase == Phase::kSoak)
+    advice = "`vmferry commit " + run.run + "` or `vmferry rollback " + run.run + "` ends it";
+  if (!state.holds_for.empty())
+    advice = "decide with `vmferry approve " + run.run + "` or `vmferry reject " + run.run + "`";
   return {ErrorKind::kConflict, "journal", object, "run " + run.run + " has it: " + Where(state), advice};
 }
 
 std::optional<Order> OrderOf(const std::string& kind) {
-  for (const Order order : {Order::kResume, Order::kRollback, Order::kCommit})
+  for (const Order order : {Order::kResume, Order::kRollback, Order::kCommit, Order::kApprove, Order::kReject})
     if (kind == Name(order)) return order;
   return std::nullopt;
 }
@@ -46,15 +48,40 @@ std::string WhyNot(const ApplicationState& state, Order order) {
   const Answer answer = AnswerTo(order, state.phase, state.activity);
   if (IsRefusal(answer)) return WhyRefused(answer) + "; it is " + Where(state);
   if (order == Order::kCommit && state.commit_requested) return "it is being committed";
+  const bool approval = order == Order::kApprove || order == Order::kReject;
+  if (approval && state.holds_for.empty()) return WhyRefused(Answer::kNotAsked) + "; it is " + Where(state);
   if (order != Order::kRollback) return "";
   const Result<Plan> plan = PlanOf(state);
   if (!plan) return "its plan cannot be read: " + plan.error().message;
   return PastPointOfNoReturn(*plan, state) ? "it is past the point of no return" : "";
 }
 
+// The audit log must be what a policy believes it to be before anything is added to it.
+Status ProveAuditLog(const JournalReader& journal, const Plan& plan) {
+  const auto refuse = [&plan](const std::string& why, const std::string& advice) {
+    return Error{ErrorKind::kDenied, "journal", "application " + plan.application.name,
+                 "policy " + plan.policy.audit_log.front() + ", compliance.immutableAuditLog: " + why, advice};
+  };
+  if (const Status append_only = journal.AppendOnly(); !append_only)
+    return refuse(append_only.error().message, append_only.error().advice);
+  const Result<std::vector<ChainReport>> chains = journal.Verify("");
+  if (!chains) return chains.error();
+  for (const ChainReport& chain : *chains)
+    if (!chain.problem.empty())
+      return refuse("the chain of " + (chain.chain.run.empty() ? "the journal" : "run " + chain.chain.run) +
+                        (chain.chain.application.empty() ? "" : " " + chain.chain.application) + " is broken: " +
+                        chain.problem,
+                    "`vmferry audit verify` shows it all; begin a new journal, and keep this one as evidence");
+  return Ok();
+}
+
 }  // namespace
 
 Status Admit(const JournalReader& journal, const std::vector<Plan>& plans) {
+  const auto wants_proof = [](const Plan& plan) { return !plan.policy.audit_log.empty(); };
+  const auto strict = std::find_if(plans.begin(), plans.end(), wants_proof);
+  if (strict != plans.end())
+    if (const Status proven = ProveAuditLog(journal, *strict); !proven) return proven;
   auto runs = journal.Runs();
   if (!runs) return runs.error();
   for (auto id = runs->rbegin(); id != runs->rend(); ++id) {

@@ -13,12 +13,12 @@
 namespace vmferry {
 
 // kConflict, naming the run and what happened in it, when the journal has one of these applications unfinished or
-// already migrated.
+// already migrated; kDenied when a policy wants an immutable audit log and the journal is none, or was changed.
 Status Admit(const JournalReader& journal, const std::vector<Plan>& plans);
 
 // What a person decides about applications of a run.
 struct Decision {
-  std::string kind;                       // "rollback", "commit", "resume"
+  std::string kind;                       // "rollback", "commit", "resume", "approve", "reject"
   std::vector<std::string> applications;  // all with an empty list
   std::string actor;                      // "anna@ops1"
   std::string reason;                     // why; may be empty

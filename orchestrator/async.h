@@ -17,7 +17,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <atomic>
@@ -26,6 +25,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+
+#include "orchestrator/work_pool.h"
 
 namespace vmferry {
 
@@ -37,17 +38,28 @@ class Loop {
  public:
   explicit Loop(std::size_t pool_threads) : pool_(pool_threads) {}
   boost::asio::io_context& io() { return io_; }
-  boost::asio::thread_pool& pool() { return pool_; }
-  boost::asio::thread_pool& own_pool() { return own_pool_; }
+  WorkPool& pool() { return pool_; }
+  WorkPool& own_pool() { return own_pool_; }
   void Run() { io_.run(); }
+  // Wakes the pools once the handlers that are ready now have run, and may have added more: a thread that is woken
+  // takes the engine's processor. Engine thread only.
+  void WakePools() {
+    if (std::exchange(waking_, true)) return;
+    boost::asio::post(io_, [this] {
+      waking_ = false;
+      pool_.Wake();
+      own_pool_.Wake();
+    });
+  }
   // Pool calls that were given up and have not come back. A process that ends with some must not wait for the pool.
   std::atomic<int>& abandoned() { return abandoned_; }
 
  private:
   boost::asio::io_context io_;
-  boost::asio::thread_pool pool_;
-  boost::asio::thread_pool own_pool_{2};
+  WorkPool pool_;
+  WorkPool own_pool_{2};
   std::atomic<int> abandoned_{0};
+  bool waking_ = false;
 };
 
 // A latch that a coroutine waits on: Notify wakes the waiter, or the next Wait at once. Engine thread only.
@@ -114,14 +126,15 @@ class Delivery {
   bool given_up_ = false;
 };
 
-// Runs `work` on a pool of the loop's; its result is received from what is returned.
+// Runs `work` on a pool of the loop's; its result is received from what is returned. Engine thread only.
 template <class T>
-std::shared_ptr<Delivery<T>> Begin(Loop& loop, boost::asio::thread_pool& pool, std::function<T()> work) {
+std::shared_ptr<Delivery<T>> Begin(Loop& loop, WorkPool& pool, std::function<T()> work) {
   auto delivery = std::make_shared<Delivery<T>>(loop);
-  boost::asio::post(pool, [delivery, work = std::move(work)]() mutable {
+  pool.Add([delivery, work = std::move(work)]() mutable {
     T value = work();
     Delivery<T>::Send(std::move(delivery), std::move(value));
   });
+  loop.WakePools();
   return delivery;
 }
 

@@ -6,6 +6,7 @@
 
 #include "orchestrator/commands.h"
 #include "orchestrator/completion.h"
+#include "runbooks/check.h"
 
 namespace vmferry {
 namespace {
@@ -14,7 +15,9 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  vmferry validate runbook.yaml site.yaml\n"
     "  vmferry plan runbook.yaml --site site.yaml      what would happen, against the live platforms\n"
+    "  vmferry rehearse runbook.yaml --site site.yaml  try it on a clone, then undo it all; the source goes on serving\n"
     "  vmferry run runbook.yaml --site site.yaml       do it; a green run soaks until you commit\n"
+    "  vmferry approve r-20260301-7f3a9c --reason \"change 4711\"   where a policy requires it\n"
     "  vmferry commit r-20260301-7f3a9c                keep the target\n"
     "  vmferry rollback r-20260301-7f3a9c --reason \"latency\"\n"
     "  vmferry audit show r-20260301-7f3a9c\n"
@@ -27,6 +30,8 @@ struct Parsed {
   Common common;
   ValidateOptions validate;
   PlanOptions plan;
+  CriteriaOptions criteria;
+  CriteriaTestOptions criteria_test;
   RunOptions run;
   DecideOptions decide;
   StatusOptions status;
@@ -42,10 +47,29 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& 
   return command;
 }
 
+void AddPolicies(CLI::App& command, PolicyOptions& options) {
+  CLI::Option* policy =
+      command.add_option("--policy", options.files, "a WorkloadPolicy beside the site's (may be repeated)");
+  policy->type_name("FILE")->allow_extra_args(false);
+}
+
+CLI::Option* AddOverrides(CLI::App& command, PolicyOptions& options) {
+  CLI::Option* clause = command.add_option("--override-policy", options.overrides,
+                                           "pass over this clause of the policies (may be repeated)");
+  return clause->check(CLI::IsMember(OverridableClauses()))->type_name("CLAUSE")->allow_extra_args(false);
+}
+
+CLI::Option* AddPassedOver(CLI::App& command, PolicyOptions& options) {
+  CLI::Option* step = command.add_option("--override", options.steps,
+                                         "go on although this check, which vmferry adds, fails (may be repeated)");
+  return step->check(CLI::IsMember(OverridableSteps()))->type_name("STEP")->allow_extra_args(false);
+}
+
 void AddValidate(CLI::App& app, Parsed& parsed) {
   CLI::App* command = AddCommand(app, "validate", "check documents offline; all problems at once",
                                  "vmferry validate runbook.yaml site.yaml");
-  command->add_option("FILE", parsed.validate.files, "runbooks, waves, a site")->required();
+  command->add_option("FILE", parsed.validate.files, "runbooks, waves, policies, a site")->required();
+  AddPolicies(*command, parsed.validate.policies);
   command->callback([&parsed] { parsed.code = Validate(parsed.common, parsed.validate); });
 }
 
@@ -54,15 +78,35 @@ void AddPlan(CLI::App& app, Parsed& parsed) {
                                  "vmferry plan runbook.yaml --site site.yaml");
   command->add_option("FILE", parsed.plan.file, "a runbook or a wave")->required();
   command->add_option("--site", parsed.plan.site, "the site file")->required();
+  AddPolicies(*command, parsed.plan.policies);
+  AddOverrides(*command, parsed.plan.policies);
+  AddPassedOver(*command, parsed.plan.policies);
   command->callback([&parsed] { parsed.code = PlanCommand(parsed.common, parsed.plan); });
 }
 
 void AddCriteria(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = AddCommand(app, "criteria", "one sample of each rollback criterion, now; changes nothing",
-                                 "vmferry criteria runbook.yaml --site site.yaml");
-  command->add_option("FILE", parsed.plan.file, "a runbook or a wave")->required();
-  command->add_option("--site", parsed.plan.site, "the site file")->required();
-  command->callback([&parsed] { parsed.code = CriteriaCommand(parsed.common, parsed.plan); });
+  CLI::App* command = AddCommand(app, "criteria", "one sample of each rollback criterion, now; exit code 3 unless all pass",
+                                 "vmferry criteria r-20260301-7f3a9c");
+  command->add_option("RUN|FILE", parsed.criteria.subject, "a run's id, or how it begins; or a runbook or a wave");
+  command->add_option("--site", parsed.criteria.site, "the site file; of a run: if it is not the one it began with");
+  command->callback([&parsed, command] {
+    if (!command->get_subcommands().empty()) return;
+    if (parsed.criteria.subject.empty()) throw CLI::RequiredError("RUN|FILE");
+    parsed.code = CriteriaCommand(parsed.common, parsed.criteria);
+  });
+  CLI::App* test = AddCommand(*command, "test", "what the rules would have made of samples of the past; 3 if they had acted",
+                              "vmferry criteria test runbook.yaml --site site.yaml --samples last-week.csv");
+  test->add_option("FILE", parsed.criteria_test.runbook, "a runbook")->required();
+  test->add_option("--site", parsed.criteria_test.site, "the site file")->required();
+  test->add_option("--samples", parsed.criteria_test.samples,
+                   "CSV with a header: time,criterion,verdict or time,criterion,value,samples")
+      ->required();
+  test->callback([&parsed] { parsed.code = CriteriaTest(parsed.common, parsed.criteria_test); });
+}
+
+void AddNoSoak(CLI::App& command, bool& no_soak) {
+  command.add_flag("--no-soak", no_soak,
+                   "return when only the soak is left; nobody watches the criteria until `vmferry resume`");
 }
 
 void AddRun(CLI::App& app, Parsed& parsed) {
@@ -71,7 +115,25 @@ void AddRun(CLI::App& app, Parsed& parsed) {
   command->add_option("FILE", parsed.run.file, "a runbook or a wave")->required();
   command->add_option("--site", parsed.run.site, "the site file")->required();
   command->add_option("--reason", parsed.run.reason, "why, for the audit trail");
+  AddPolicies(*command, parsed.run.policies);
+  AddOverrides(*command, parsed.run.policies)->needs("--reason");
+  AddNoSoak(*command, parsed.run.no_soak);
+  AddPassedOver(*command, parsed.run.policies)->needs("--reason");
   command->callback([&parsed] { parsed.code = RunCommand(parsed.common, parsed.run); });
+}
+
+void AddRehearse(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = AddCommand(app, "rehearse", "try a runbook on a clone, on an isolated network; then undo it all",
+                                 "vmferry rehearse runbook.yaml --site site.yaml");
+  command->add_option("FILE", parsed.run.file, "a runbook or a wave")->required();
+  command->add_option("--site", parsed.run.site, "the site file")->required();
+  command->add_option("--reason", parsed.run.reason, "why, for the audit trail");
+  AddPolicies(*command, parsed.run.policies);
+  AddOverrides(*command, parsed.run.policies)->needs("--reason");
+  command->callback([&parsed] {
+    parsed.run.rehearsal = true;
+    parsed.code = RunCommand(parsed.common, parsed.run);
+  });
 }
 
 void AddAssumption(CLI::App& resume, DecideOptions& options) {
@@ -92,6 +154,7 @@ void AddDecision(CLI::App& app, Parsed& parsed, const std::string& kind, const s
   CLI::Option* option = command->add_option("--reason", parsed.decide.reason, "why, for the audit trail");
   if (reason) option->required();
   if (kind == "resume") AddAssumption(*command, parsed.decide);
+  if (kind == "resume" || kind == "approve") AddNoSoak(*command, parsed.decide.no_soak);
   command->callback([&parsed, kind] {
     parsed.decide.kind = kind;
     parsed.code = DecideCommand(parsed.common, parsed.decide);
@@ -127,6 +190,9 @@ void AddAudit(CLI::App& app, Parsed& parsed) {
   CLI::App* verify = AddAuditPart(*audit, parsed, "verify", "check the hash chains over the stored bytes",
                                   "vmferry audit verify", AuditVerify);
   verify->add_option("RUN", parsed.audit.run, "only this run (the whole id)");
+  CLI::App* replay = AddAuditPart(*audit, parsed, "replay", "evaluate a run's journaled samples once more, against its verdicts",
+                                  "vmferry audit replay r-20260301-7f3a9c", AuditReplay);
+  replay->add_option("RUN", parsed.audit.run, "the run's id, or how it begins")->required();
 }
 
 void AddCatalogue(CLI::App& app, Parsed& parsed) {
@@ -160,9 +226,12 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddValidate(app, parsed);
   AddPlan(app, parsed);
   AddCriteria(app, parsed);
+  AddRehearse(app, parsed);
   AddRun(app, parsed);
   AddStatus(app, parsed);
   AddDecision(app, parsed, "resume", "go on with a run that was interrupted, held or blocked", false);
+  AddDecision(app, parsed, "approve", "let a run that waits for approval go on to its cutover", true);
+  AddDecision(app, parsed, "reject", "end a run that waits for approval; what was touched goes back", true);
   AddDecision(app, parsed, "commit", "end the soak and keep the target: the point of no return", false);
   AddDecision(app, parsed, "rollback", "go back to the source, from wherever the run is", true);
   AddAudit(app, parsed);

@@ -62,13 +62,15 @@ bool About(const Event& event, const std::string& application) {
   return application.empty() || event.application == application;
 }
 
+// `width` of the applications' column; 0: there is just one, which is named once.
 void PrintEvent(const Common& common, const Event& event, const RunState& state, std::size_t width,
                 const Style& style) {
   if (common.json) return PrintJson(EventToJson(event));
   const std::string text = event.application.empty() ? "run created: " + event.payload.value("wave", "")
                                                      : EventLine(event, state, style, true);
-  std::printf("%6lld  %s  %s  %s  %s\n", static_cast<long long>(event.seq), FormatWallTime(event.at.wall_ms).c_str(),
-              Padded(event.actor, 12).c_str(), Padded(event.application, width).c_str(), text.c_str());
+  const std::string application = width == 0 ? "" : Padded(event.application, width) + "  ";
+  std::printf("%6lld  %s  %s  %s%s\n", static_cast<long long>(event.seq), FormatWallTime(event.at.wall_ms).c_str(),
+              Padded(event.actor, 12).c_str(), application.c_str(), text.c_str());
 }
 
 std::string ChainTitle(const ChainReport& report) {
@@ -100,7 +102,8 @@ ExitCode AuditShow(const Common& common, const AuditOptions& options) {
     RunState state;
     state.run = run.run;
     std::size_t width = 0;
-    for (const std::string& name : run.order) width = std::max(width, name.size());
+    for (const std::string& name : run.order)
+      if (run.order.size() > 1) width = std::max(width, name.size());
     for (const Event& event : *events) {
       Fold(state, event);
       if (About(event, options.application)) PrintEvent(common, event, state, width, style);
@@ -128,9 +131,10 @@ ExitCode AuditVerify(const Common& common, const AuditOptions& options) {
                  {"head", report.head},
                  {"problem", report.problem}});
     else
-      std::printf("%s  %s  %lld events  head %s%s\n",
+      std::printf("%s  %s  %lld event%s  head %s%s\n",
                   report.problem.empty() ? style.Good("whole ").c_str() : style.Bad("BROKEN").c_str(),
-                  ChainTitle(report).c_str(), static_cast<long long>(report.events), report.head.c_str(),
+                  ChainTitle(report).c_str(), static_cast<long long>(report.events), report.events == 1 ? "" : "s",
+                  report.head.c_str(),
                   report.problem.empty() ? "" : ("  " + report.problem).c_str());
   }
   if (!common.json)

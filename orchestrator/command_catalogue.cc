@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // steps, plugins: what this vmferry can do, from the same lists that the engine uses.
+#include <algorithm>
 #include <cstdio>
 
 #include "orchestrator/commands.h"
@@ -22,13 +23,22 @@ Json PluginToJson(const PluginKind& kind) {
   return {{"plugin", kind.name}, {"purpose", kind.purpose}, {"roles", kind.roles}, {"settings", settings}};
 }
 
+// The width of a column that holds all names.
+template <class Items, class NameOf>
+std::size_t Widest(const Items& items, NameOf name_of) {
+  std::size_t width = 0;
+  for (const auto& item : items) width = std::max(width, name_of(item).size());
+  return width;
+}
+
 void PrintPlugin(const PluginKind& kind, const Style& style) {
   std::printf("%s: %s\n", style.Bold(kind.name).c_str(), kind.purpose.c_str());
   std::string roles;
   for (const std::string& role : kind.roles) roles += (roles.empty() ? "" : ", ") + role;
   std::printf("roles: %s\nsettings in the site file:\n", roles.c_str());
+  const std::size_t width = Widest(kind.settings, [](const SettingSpec& setting) { return setting.name; });
   for (const SettingSpec& setting : kind.settings)
-    std::printf("  %s %s  %s\n", Padded(setting.name, 18).c_str(),
+    std::printf("  %s  %s  %s\n", Padded(setting.name, width).c_str(),
                 Padded(setting.type + (setting.required ? ", required" : ""), 20).c_str(), setting.purpose.c_str());
 }
 
@@ -63,13 +73,14 @@ ExitCode StepsCommand(const Common& common, const std::string& name) {
       std::fputs(StepText(step->spec()).c_str(), stdout);
     return ExitCode::kDone;
   }
+  const std::size_t width = Widest(AllSteps(), [](const Step* step) { return step->spec().name; });
   for (const Step* step : AllSteps()) {
     const StepSpec& spec = step->spec();
     if (common.json)
       PrintJson(StepToJson(spec));
     else
-      std::printf("%s %s %s\n", style.Bold(Padded(spec.name, 24)).c_str(),
-                  Padded(KindOf(spec), 10).c_str(), spec.purpose.c_str());
+      std::printf("%s  %s  %s\n", style.Bold(Padded(spec.name, width)).c_str(), Padded(KindOf(spec), 9).c_str(),
+                  spec.purpose.c_str());
   }
   return ExitCode::kDone;
 }
@@ -81,6 +92,7 @@ ExitCode PluginsCommand(const Common& common, const std::string& name) {
     Fail(common, Unknown("plugin", name, AllPluginKinds(), [](const PluginKind& item) { return item.name; }));
     return ExitCode::kUsage;
   }
+  const std::size_t width = Widest(AllPluginKinds(), [](const PluginKind& kind) { return kind.name; });
   for (const PluginKind& kind : AllPluginKinds()) {
     if (!name.empty() && kind.name != name) continue;
     if (common.json)
@@ -88,7 +100,7 @@ ExitCode PluginsCommand(const Common& common, const std::string& name) {
     else if (!name.empty())
       PrintPlugin(kind, style);
     else
-      std::printf("%s %s\n", style.Bold(Padded(kind.name, 10)).c_str(), kind.purpose.c_str());
+      std::printf("%s  %s\n", style.Bold(Padded(kind.name, width)).c_str(), kind.purpose.c_str());
   }
   return ExitCode::kDone;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// validate, plan, run, resume, rollback, commit.
+// validate, plan, run, and what people decide: resume, rollback, commit, approve, reject.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include "orchestrator/admission.h"
 #include "orchestrator/commands.h"
@@ -11,6 +12,7 @@
 #include "orchestrator/report.h"
 #include "orchestrator/session.h"
 #include "runbooks/check.h"
+#include "runbooks/rehearsal.h"
 #include "state/journal_files.h"
 #include "state/space_reserve.h"
 #include "state/sqlite_journal.h"
@@ -25,8 +27,14 @@ constexpr std::chrono::milliseconds kPredictTimeout(30000);
   std::_Exit(static_cast<int>(code));
 }
 
-// `wanted`: the code that counts as done, since it is what was asked for.
-ExitCode Finish(const Common& common, const OrderResult& result, ExitCode wanted) {
+PolicyUse Use(const PolicyOptions& options) {
+  PolicyUse use{options.files, {options.overrides.begin(), options.overrides.end()}};
+  use.overrides.insert(options.steps.begin(), options.steps.end());
+  return use;
+}
+
+// `wanted`: codes that count as done, since it is what was asked for.
+ExitCode Finish(const Common& common, const OrderResult& result, const std::set<ExitCode>& wanted) {
   const Output output = Output::ForStdout(common.json);
   if (result.error) {
     const ExitCode code = Fail(common, *result.error);
@@ -38,9 +46,16 @@ ExitCode Finish(const Common& common, const OrderResult& result, ExitCode wanted
   else
     std::fputs(RunSummary(result.state, result.stopped, output.style).c_str(), stdout);
   const ExitCode reached = ExitOf(result.state);
-  const ExitCode code = reached == wanted ? ExitCode::kDone : reached;
+  const ExitCode code = wanted.contains(reached) ? ExitCode::kDone : reached;
   if (result.leave_at_once) LeaveAtOnce(code);
   return code;
+}
+
+// A rollback that was asked for and succeeded is what was wanted; so is a rejection, also where nothing was touched.
+std::set<ExitCode> Wanted(const std::string& kind) {
+  if (kind == "rollback") return {ExitCode::kRolledBack};
+  if (kind == "reject") return {ExitCode::kRolledBack, ExitCode::kProblems};
+  return {};
 }
 
 std::string Sentence(const std::string& kind) {
@@ -48,40 +63,41 @@ std::string Sentence(const std::string& kind) {
   return "";
 }
 
-// The whole id of the run that `prefix` begins, if there is just one.
-Result<std::string> FullRunId(const std::string& journal, const std::string& prefix) {
-  auto reader = OpenJournalReader(journal);
-  if (!reader) return reader.error();
-  auto runs = (*reader)->Runs();
-  if (!runs) return runs.error();
-  std::string found;
-  for (const std::string& run : *runs) {
-    if (run == prefix) return run;
-    if (!run.starts_with(prefix)) continue;
-    if (!found.empty())
-      return Error{ErrorKind::kInvalid, "journal", "run " + prefix, "several runs begin so", "give more of the id"};
-    found = run;
-  }
-  if (found.empty())
-    return Error{ErrorKind::kNotFound, "journal " + journal, "run " + prefix, "no such run",
-                 "`vmferry status` lists the runs; --journal or --site names another journal"};
-  return found;
-}
-
-// Whether `run` would begin, as far as the journal says; one that is not there yet has nothing against it.
-Status WouldAdmit(const std::string& journal, const Plan& plan) {
+// What the journal says of the plan: whether `run` would begin, and what a rehearsal measured. One that is not there
+// yet says nothing.
+Status AskJournal(const std::string& journal, Prediction& prediction) {
   std::error_code unreadable;
   if (!std::filesystem::exists(journal, unreadable) && !unreadable) return Ok();
   auto reader = OpenJournalReader(journal);
   if (!reader) return reader.error();
-  return Admit(**reader, {plan});
+  auto rehearsed = LatestRehearsal(**reader, *prediction.plan);
+  if (!rehearsed) return rehearsed.error();
+  prediction.rehearsed = *std::move(rehearsed);
+  return Admit(**reader, {*prediction.plan});
+}
+
+// Makes the wave's plans into rehearsals, and says what these leave out.
+Status Rehearse(const Common& common, WavePlan& wave) {
+  for (Plan& plan : wave.plans) {
+    Result<Plan> rehearsal = MakeRehearsal(std::move(plan));
+    if (!rehearsal) return rehearsal.error();
+    plan = *std::move(rehearsal);
+    Json left_out = Json::array();
+    for (const LeftOut& one : plan.left_out) {
+      left_out.push_back({{"step", one.step}, {"why", one.why}});
+      if (!common.json)
+        std::printf("%s: without %s: %s\n", plan.application.name.c_str(), one.step.c_str(), one.why.c_str());
+    }
+    if (common.json) PrintJson({{"rehearsal", {{"application", plan.application.name}, {"leftOut", left_out}}}});
+  }
+  return Ok();
 }
 
 }  // namespace
 
 ExitCode Validate(const Common& common, const ValidateOptions& options) {
   Begin(common);
-  const auto diagnostics = CheckFiles(options.files);
+  const auto diagnostics = CheckFiles(options.files, Use(options.policies));
   PrintDiagnostics(common, diagnostics);
   if (!diagnostics.empty()) return ExitCode::kProblems;
   if (!common.json) std::printf("%zu file(s): no problems\n", options.files.size());
@@ -90,7 +106,7 @@ ExitCode Validate(const Common& common, const ValidateOptions& options) {
 
 ExitCode PlanCommand(const Common& common, const PlanOptions& options) {
   Begin(common);
-  const Checked checked = CheckWave(options.file, options.site);
+  const Checked checked = CheckWave(options.file, options.site, Use(options.policies));
   PrintDiagnostics(common, checked.diagnostics);
   if (!checked.wave) return ExitCode::kProblems;
   const auto systems = MakeSystems(*checked.site);
@@ -98,7 +114,7 @@ ExitCode PlanCommand(const Common& common, const PlanOptions& options) {
   bool clean = true;
   for (const Plan& plan : checked.wave->plans) {
     Prediction prediction = PredictPlan(plan, *systems, kPredictTimeout);
-    if (Status admitted = WouldAdmit(journal, plan); !admitted) prediction.refusals.push_back(admitted.error());
+    if (Status admitted = AskJournal(journal, prediction); !admitted) prediction.refusals.push_back(admitted.error());
     clean = clean && prediction.problems() == 0;
     if (common.json)
       PrintJson({{"plan", PredictionToJson(prediction)}});
@@ -110,19 +126,22 @@ ExitCode PlanCommand(const Common& common, const PlanOptions& options) {
 
 ExitCode RunCommand(const Common& common, const RunOptions& options) {
   Begin(common);
-  const Checked checked = CheckWave(options.file, options.site);
+  Checked checked = CheckWave(options.file, options.site, Use(options.policies));
   PrintDiagnostics(common, checked.diagnostics);
   if (!checked.wave) return ExitCode::kProblems;
+  if (options.rehearsal)
+    if (const Status made = Rehearse(common, *checked.wave); !made) return Fail(common, made.error());
   Submission submission{*checked.wave, *checked.site, OwnActor(), options.reason};
   const std::string journal = JournalPath(common, options.site);
   if (const Status made = CreateDirectoriesFor(journal); !made) return Fail(common, made.error());
   if (const Status space = SpaceReserve().Hold(journal, kReserveBytes); !space) return Fail(common, space.error());
   Order order;
-  order.request = {{"op", "run"}, {"submission", SubmissionToJson(submission)}};
+  order.soak = !options.no_soak;
+  order.request = {{"op", "run"}, {"submission", SubmissionToJson(submission)}, {"soak", order.soak}};
   order.begin = [&submission](Engine& engine) { return engine.Submit(std::move(submission)); };
   const auto view = MakeLiveView("", Output::ForStdout(common.json), stdout);
   const OrderResult result = CarryOut(journal, order, *view);
-  return Finish(common, result, ExitCode::kDone);
+  return Finish(common, result, {});
 }
 
 ExitCode DecideCommand(const Common& common, const DecideOptions& options) {
@@ -142,6 +161,8 @@ ExitCode DecideCommand(const Common& common, const DecideOptions& options) {
   order.request = {{"op", "decide"},       {"run", *run},      {"applications", options.applications},
                    {"kind", options.kind}, {"reason", reason}, {"assume", options.assume},
                    {"step", options.step}};
+  order.soak = !options.no_soak;
+  order.request["soak"] = order.soak && (options.kind == "resume" || options.kind == "approve");
   if (site) order.request["site"] = SiteToJson(*site);
   order.begin = [&](Engine& engine) -> Result<std::string> {
     if (const Status adopted = engine.Adopt(*run, site ? &*site : nullptr); !adopted) return adopted.error();
@@ -152,8 +173,7 @@ ExitCode DecideCommand(const Common& common, const DecideOptions& options) {
   };
   const auto view = MakeLiveView(*run, Output::ForStdout(common.json), stdout);
   const OrderResult result = CarryOut(journal, order, *view);
-  // A rollback that was asked for and succeeded is what was wanted.
-  return Finish(common, result, options.kind == "rollback" ? ExitCode::kRolledBack : ExitCode::kDone);
+  return Finish(common, result, Wanted(options.kind));
 }
 
 }  // namespace vmferry

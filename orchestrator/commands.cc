@@ -8,6 +8,7 @@
 
 #include "runbooks/check.h"
 #include "state/event.h"
+#include "state/sqlite_journal.h"
 
 namespace vmferry {
 namespace {
@@ -27,6 +28,25 @@ std::string JournalPath(const Common& common, const std::string& site_file) {
     if (const Checked checked = CheckSite(site_file); checked.site && !checked.site->journal.empty())
       return checked.site->journal;
   return StateHome() + "/vmferry/journal.db";
+}
+
+Result<std::string> FullRunId(const std::string& journal, const std::string& prefix) {
+  auto reader = OpenJournalReader(journal);
+  if (!reader) return reader.error();
+  auto runs = (*reader)->Runs();
+  if (!runs) return runs.error();
+  std::string found;
+  for (const std::string& run : *runs) {
+    if (run == prefix) return run;
+    if (!run.starts_with(prefix)) continue;
+    if (!found.empty())
+      return Error{ErrorKind::kInvalid, "journal", "run " + prefix, "several runs begin so", "give more of the id"};
+    found = run;
+  }
+  if (found.empty())
+    return Error{ErrorKind::kNotFound, "journal " + journal, "run " + prefix, "no such run",
+                 "`vmferry status` lists the runs; --journal or --site names another journal"};
+  return found;
 }
 
 void PrintJson(const Json& line) {

@@ -21,6 +21,12 @@ Error Gone(const std::string& path, const std::string& what) {
   return {ErrorKind::kUnavailable, "engine", path, what, ""};
 }
 
+// Of an engine that has taken the request up. It is there: another kind than the one that says that nobody is.
+Error Told(Error error, const FollowedRun& followed) {
+  if (error.kind == ErrorKind::kUnavailable && !followed.state.run.empty()) error.kind = ErrorKind::kUnknownOutcome;
+  return error;
+}
+
 // Folds one line of the engine's into `followed`; true once the conversation is over.
 Result<bool> TakeLine(const Json& line, FollowedRun& followed, Watcher& watcher) {
   if (line.contains("error")) return ErrorFromJson(line["error"]);
@@ -117,7 +123,7 @@ Result<FollowedRun> AskEngine(const std::string& path, const Json& request, Watc
     begun = true;
     if (!line.is_object()) continue;
     auto over = TakeLine(line, followed, watcher);
-    if (!over) return over.error();
+    if (!over) return Told(over.error(), followed);
     if (*over) return followed;
   }
 }

@@ -37,11 +37,10 @@ struct Client : std::enable_shared_from_this<Client> {
     waiting.push_back(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
     more.Notify();
   }
-  // An event once, though it may stand in the journal before it is published. Those of one application come in order.
+  // An event once, though it may stand in the journal before it is published. They come in the journal's order.
   void SendEvent(const Event& event) {
-    std::int64_t& last = last_seq[event.application];
-    if (event.seq <= last) return;
-    last = event.seq;
+    if (event.seq <= last_seq) return;
+    last_seq = event.seq;
     Send({{"event", EventToJson(event)}, {"history", event.seq <= history_until}});
   }
   // Nothing more will come; the client has `patience` to read what is left.
@@ -67,10 +66,11 @@ struct Client : std::enable_shared_from_this<Client> {
   Signal more;
   boost::asio::steady_timer last_words;
   std::deque<std::string> waiting;
-  std::map<std::string, std::int64_t> last_seq;  // sent, by application
-  std::string run;                               // the run it follows
-  bool behind = false;                           // it still gets what stands in the journal; what happens comes with it
-  std::int64_t history_until = 0;                // seq; later events happened while it followed
+  std::int64_t last_seq = 0;       // sent
+  std::string run;                 // the run it follows
+  bool behind = false;             // it still gets what stands in the journal; what happens comes with it
+  bool soaks = false;  // follows until nothing is watched any more
+  std::int64_t history_until = 0;  // seq; later events happened while it followed
   bool asked = false;
   bool finished = false;
 };
@@ -171,11 +171,18 @@ class Server final : public ControlServer, public Watcher {
   // The next slice of the run's journal, by and by: a long history must not stop the engine, nor fill its memory.
   void ReadOn(Client& client, std::int64_t& read_until) {
     const auto events = journal_.Read(client.run, read_until, kSlice);
-    client.behind = events && !events->empty();
+    if (!events) return TurnAway(client, events.error());
+    client.behind = !events->empty();
     if (!client.behind) return Look();
     read_until = events->back().seq;
-    if (!engine_.Working(client.run)) client.Hurry(patience_);
+    if (!UnderWay(client)) client.Hurry(patience_);
     for (const Event& event : *events) client.SendEvent(event);
+  }
+
+  void TurnAway(Client& client, const Error& error) {
+    client.behind = false;
+    client.Send({{"error", ErrorToJson(error)}});
+    client.Finish(patience_);
   }
 
   void Handle(Client& client, const std::string& text) {
@@ -184,6 +191,7 @@ class Server final : public ControlServer, public Watcher {
     Result<std::string> run = Error{ErrorKind::kInvalid, "engine", "", "unknown request",
                                     "the running engine may be of another version of vmferry"};
     try {
+      client.soaks = request.is_object() && request.value("soak", false);
       if (engine_.stopping())
         run = Error{ErrorKind::kUnavailable, "engine", "", "it is stopping", "try again in a moment"};
       else if (request.is_object() && request.value("op", "") == "run")
@@ -193,14 +201,14 @@ class Server final : public ControlServer, public Watcher {
     } catch (const Json::exception& e) {
       run = Error{ErrorKind::kInvalid, "engine", "", std::string("malformed request: ") + e.what(), ""};
     }
-    if (!run) {
-      client.behind = false;
-      client.Send({{"error", ErrorToJson(run.error())}});
-      client.Finish(patience_);
-      return;
-    }
+    if (!run) return TurnAway(client, run.error());
     if (client.run.empty()) Follow(client, *run);
     Look();
+  }
+
+  // Who asked to stay for the soak is told all of it.
+  bool UnderWay(const Client& client) const {
+    return engine_.Working(client.run) || (client.soaks && engine_.Watching(client.run));
   }
 
   Result<std::string> Submit(const Json& request, const std::string& actor) {
@@ -243,7 +251,7 @@ class Server final : public ControlServer, public Watcher {
   // Tells the clients whose run rests, or that the engine stops.
   void Look() {
     for (const auto& client : clients_) {
-      if (client->run.empty() || client->finished || engine_.Working(client->run)) continue;
+      if (client->run.empty() || client->finished || UnderWay(*client)) continue;
       if (client->behind) {
         client->Hurry(patience_);
         continue;

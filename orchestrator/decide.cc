@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "orchestrator/soak.h"
+
 namespace vmferry {
 namespace {
 
@@ -49,10 +51,50 @@ Phase NextPhase(Phase phase) {
   return here + 1 == kWorkingPhases.end() ? Phase::kCommitted : *(here + 1);
 }
 
+// What is approved is what the pre-checks and the bulk work came to, so it is asked for when they are done.
+Command HoldForApproval(const Plan& plan) {
+  std::string policies;
+  for (const std::string& policy : plan.policy.approval) policies += (policies.empty() ? "" : ", ") + policy;
+  return {.kind = Command::Kind::kHold,
+          .activity = Activity::kHolding,
+          .reason = "waits for approval before the cutover, as policy " + policies + " requires",
+          .holds_for = kForApproval};
+}
+
+// A step with an approval of its own: what it is about stays as it is until somebody decides.
+Command HoldForRetirement(const ApplicationState& state) {
+  return {.kind = Command::Kind::kHold,
+          .activity = Activity::kHolding,
+          .reason = "committed; retiring the source of " + state.application + " waits for an approval of its own",
+          .holds_for = kForRetirement};
+}
+
+// The window is over when its time is, every criterion has been sampled, and a person or a green light says so.
+Command AtSoak(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
+  if (!Watches(plan, state) || !state.watch.begun || now_ms < WindowEndsAt(plan, state)) return Rest();
+  const Standing standing = StandingOf(plan, state);
+  if (!standing.decided) return Rest();
+  const std::string window = "the rollback window of " + std::to_string(plan.rollback_window_minutes) + " min ended";
+  if (!standing.not_green.empty())
+    return {.kind = Command::Kind::kHold,
+            .activity = Activity::kNeedsOperator,
+            .reason = window + ", and not every criterion is green: " + standing.not_green};
+  return {.kind = plan.commit_at_window_end ? Command::Kind::kCommit : Command::Kind::kEndWatch,
+          .reason = window + " with every criterion green"};
+}
+
 Command Forward(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
-  if (const int open = OpenStep(plan, state); open >= 0) return AtStep(plan, state, open, now_ms);
-  if (state.phase == Phase::kSoak && !state.commit_requested) return Rest();
-  return Enter(NextPhase(state.phase), "");
+  const int open = OpenStep(plan, state);
+  const bool asks = open >= 0 && plan.steps[static_cast<std::size_t>(open)].needs_approval;
+  if (asks && !state.retirement_decided) return HoldForRetirement(state);
+  const bool refused = asks && !state.retirement_approved;
+  if (open >= 0 && !refused) return AtStep(plan, state, open, now_ms);
+  if (state.phase == Phase::kSoak && !state.commit_requested) return AtSoak(plan, state, now_ms);
+  const Phase next = NextPhase(state.phase);
+  if (next == Phase::kCutover && !plan.policy.approval.empty() && !state.approved) return HoldForApproval(plan);
+  if (next == Phase::kSoak && plan.application.rehearsal)
+    return {.kind = Command::Kind::kRollBack, .reason = "all was tried, and is undone", .rehearsed = true};
+  return Enter(next, "");
 }
 
 std::string WhyUndoFailed(const Plan& plan, const ApplicationState& state, const std::vector<int>& steps) {
@@ -68,7 +110,7 @@ std::string WhyUndoFailed(const Plan& plan, const ApplicationState& state, const
 // Undoes step by step; those whose undo failed and did not keep the others are left for the end, and for a person.
 Command Backward(const Plan& plan, const ApplicationState& state, std::int64_t now_ms) {
   const std::vector<int> steps = StepsToUndo(state);
-  if (steps.empty()) return Enter(state.touched ? Phase::kRolledBack : Phase::kAborted, state.reason);
+  if (steps.empty()) return Enter(state.touched ? Phase::kRolledBack : Phase::kAborted, state.rollback_reason);
   const auto next = std::find_if(steps.begin(), steps.end(), [&plan, &state](int index) {
     const bool passed_over = plan.steps[static_cast<std::size_t>(index)].undo_continues;
     return !passed_over || StateOf(state, index).status != StepStatus::kUndoFailed;
@@ -140,8 +182,8 @@ bool TargetServed(const Plan& plan, const ApplicationState& state) {
   return false;
 }
 
-std::int64_t RetryAt(int attempt, std::int64_t now_ms) {
-  const int doublings = std::clamp(attempt - 1, 0, 5);
+std::int64_t RetryAt(int failures, std::int64_t now_ms) {
+  const int doublings = std::clamp(failures - 1, 0, 5);
   return now_ms + std::min<std::int64_t>(30000, std::int64_t{1000} << doublings);
 }
 

@@ -19,6 +19,8 @@ struct Command {
     kUndoStep,    // likewise, backwards
     kEnterPhase,  // journal the phase (an ending too)
     kRollBack,    // journal the decision to go back
+    kCommit,      // journal the decision to commit, as the runbook declares it
+    kEndWatch,    // journal that the rollback window is over
     kHold,        // journal that a person is needed
     kWaitUntil,   // nothing before `until_ms`
     kRest,        // nothing until somebody decides
@@ -29,6 +31,8 @@ struct Command {
   Activity activity = Activity::kWorking;
   std::string reason;
   std::int64_t until_ms = 0;  // wall time
+  std::string_view holds_for = {};  // kHold: what for; empty: for a resume
+  bool rehearsed = false;     // kRollBack: all was tried
 };
 
 Command Decide(const Plan& plan, const ApplicationState& state, std::int64_t now_ms);
@@ -45,7 +49,7 @@ bool PastPointOfNoReturn(const Plan& plan, const ApplicationState& state);
 // True if traffic may have been on the target: a step that moves it was started.
 bool TargetServed(const Plan& plan, const ApplicationState& state);
 
-// When the next attempt may start after attempt `attempt` (from 1) failed at `now_ms`: 1 s, 2 s, 4 s ... at most 30 s.
-std::int64_t RetryAt(int attempt, std::int64_t now_ms);
+// When the next attempt may start after the `failures`th in a row failed at `now_ms`: 1 s, 2 s, 4 s ... at most 30 s.
+std::int64_t RetryAt(int failures, std::int64_t now_ms);
 
 }  // namespace vmferry

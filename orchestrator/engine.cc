@@ -5,6 +5,9 @@
 
 #include "orchestrator/engine_parts.h"
 #include "orchestrator/performer.h"
+#include "orchestrator/rehearsal.h"
+#include "orchestrator/soak.h"
+#include "orchestrator/watch.h"
 #include "state/chain.h"
 
 namespace vmferry {
@@ -37,21 +40,22 @@ void Engine::Show(const Run_& run, const std::vector<Event>& events) {
     for (Watcher* watcher : watchers_) watcher->OnEvent(event, run.state);
 }
 
-Result<std::vector<Event>> Engine::AppendNow(Run_& run, std::vector<Event> events) {
+// They are shown behind those events that were durable before and whose acknowledgement waits in the loop.
+Status Engine::AppendNow(Run_& run, std::vector<Event> events) {
   auto appended = journal_.Append(std::move(events));
   if (!appended) {
     journal_error_ = appended.error();
     return appended.error();
   }
   for (const Event& event : *appended) Take(run, event);
-  return appended;
+  boost::asio::post(loop_.io(), [this, &run, shown = *std::move(appended)] { Show(run, shown); });
+  return Ok();
 }
 
-// Folds the events at once and journals them; returns when no more than `behind` of the application's appends are
-// under way. So the state is never behind the journal and always in its order, and a decision may come at any time.
-// Watchers see an event once it is durable.
-Task<void> Engine::Append(Application_& application, std::vector<Event> events, int behind) {
-  if (journal_error_) co_return;
+// Folds the events at once and journals them. So the state is never behind the journal and always in its order, and a
+// decision may come at any time. Watchers see an event once it is durable.
+void Engine::Send(Application_& application, std::vector<Event> events) {
+  if (journal_error_ || events.empty()) return;
   for (Event& event : events) {
     Normalise(event);
     Take(application.run, event);
@@ -60,6 +64,15 @@ Task<void> Engine::Append(Application_& application, std::vector<Event> events, 
   journal_.AppendAsync(std::move(events), [this, &application](Result<std::vector<Event>> answer) {
     boost::asio::post(loop_.io(), [this, &application, answer = std::move(answer)] { Acknowledge(application, answer); });
   });
+  if (application.watch)
+    application.watch->Wake();
+  else
+    BeginWatch(application);
+}
+
+// Returns when no more than `behind` of the application's appends are under way.
+Task<void> Engine::Append(Application_& application, std::vector<Event> events, int behind) {
+  Send(application, std::move(events));
   co_await CatchUp(application, behind);
 }
 
@@ -82,6 +95,7 @@ Task<void> Engine::CatchUp(Application_& application, int behind) {
 void Engine::Acknowledge(Application_& application, const Result<std::vector<Event>>& answer) {
   --application.appending;
   application.stored.Notify();
+  if (application.watch) application.watch->Wake();
   if (!answer) {
     journal_error_ = answer.error();
     RequestStop("the journal failed");
@@ -101,7 +115,7 @@ void Engine::Await(Application_& application) {
 // Starts what the wave's limits allow, in the wave's order.
 void Engine::Schedule(Run_& run) {
   if (stopping_ || journal_error_) return;
-  if (run.stop_after_failed > 0 && run.failed >= run.stop_after_failed) return AbortUnstarted(run);
+  if (run.stop_after_failed > 0 && run.failed >= run.stop_after_failed) StopWave(run);
   while (run.driving < run.applications_at_once && !run.waiting.empty()) {
     Application_& application = *run.waiting.front();
     run.waiting.pop_front();
@@ -110,22 +124,23 @@ void Engine::Schedule(Run_& run) {
   }
 }
 
-void Engine::AbortUnstarted(Run_& run) {
-  if (run.stopped_after_failures) return;
-  run.stopped_after_failures = true;
-  run.waiting.clear();
+// What has not begun ends; what was approved and waits for its turn holds, until a person who knows resumes it.
+void Engine::StopWave(Run_& run) {
+  const std::string why = "the wave stopped after " + std::to_string(run.stop_after_failed) + " failed application(s)";
   std::vector<Event> events;
-  for (const auto& [name, application] : run.applications) {
-    if (application->driving || application->state().phase != Phase::kPlanned) continue;
-    const std::string reason =
-        "not started: the wave stopped after " + std::to_string(run.stop_after_failed) + " failed application(s)";
-    events.push_back(
-        Draft(*application, EventKind::kPhase, {{"phase", std::string(Name(Phase::kAborted))}, {"reason", reason}}));
+  for (Application_* application : std::exchange(run.waiting, {})) {
+    application->waiting = false;
+    if (application->state().phase == Phase::kPlanned) continue;
+    const Json hold{{"activity", std::string(Name(Activity::kHolding))}, {"why", why}};
+    events.push_back(Draft(*application, EventKind::kHold, hold));
   }
-  if (events.empty()) return;
-  const auto appended = AppendNow(run, std::move(events));
-  if (!appended) return RequestStop("the journal failed");
-  Show(run, *appended);
+  if (!std::exchange(run.stopped_after_failures, true))
+    for (const auto& [name, application] : run.applications) {
+      if (application->driving || application->state().phase != Phase::kPlanned) continue;
+      const Json ending{{"phase", std::string(Name(Phase::kAborted))}, {"reason", "not started: " + why}};
+      events.push_back(Draft(*application, EventKind::kPhase, ending));
+    }
+  if (!events.empty() && !AppendNow(run, std::move(events))) RequestStop("the journal failed");
 }
 
 void Engine::Start(Application_& application) {
@@ -138,6 +153,7 @@ void Engine::Start(Application_& application) {
 
 Task<void> Engine::Drive(Application_& application) {
   if (!application.plan) co_await LoadPlan(application);
+  BeginWatch(application);
   while (application.plan && !stopping_ && !journal_error_) {
     const Command command = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
     if (command.kind == Command::Kind::kRest) break;
@@ -147,6 +163,7 @@ Task<void> Engine::Drive(Application_& application) {
   if (application.plan && stopping_ && !journal_error_) co_await RecordStop(application);
   application.plan.reset();
   application.driving = false;
+  if (application.watch) application.watch->Wake();
   --application.run.driving;
   --driving_;
   Schedule(application.run);
@@ -157,6 +174,30 @@ Task<void> Engine::Drive(Application_& application) {
 bool Engine::Working(const std::string& id) const {
   const auto found = runs_.find(id);
   return found != runs_.end() && found->second->driving > 0;
+}
+
+bool Engine::Watching(const std::string& id) const {
+  const auto found = runs_.find(id);
+  return found != runs_.end() && found->second->watching > 0;
+}
+
+void Engine::BeginWatch(Application_& application) {
+  if (application.watch || !application.plan || !Watches(*application.plan, application.state())) return;
+  auto watch = std::make_shared<Watch>(*this, application);
+  if (!watch->Goes()) return;
+  application.watch = watch;
+  watch->Begin();
+  ++application.run.watching;
+  ++watching_;
+  boost::asio::co_spawn(loop_.io(), Watch::Run(std::move(watch)), Escalate);
+}
+
+void Engine::EndWatch(Application_& application) {
+  application.watch.reset();
+  --application.run.watching;
+  --watching_;
+  if (on_rest) on_rest();
+  MaybeEnd();
 }
 
 // It is read while what comes before its use goes on.
@@ -215,16 +256,27 @@ Task<void> Engine::Carry(Application_& application, const Command& command) {
     case Command::Kind::kEnterPhase:
       payload["phase"] = std::string(Name(command.phase));
       if (!command.reason.empty()) payload["reason"] = command.reason;
+      if (command.phase == Phase::kCommit && !application.state().criteria.empty())
+        payload["criteria"] = CriteriaEvidence(application.state());
       events.push_back(Draft(application, EventKind::kPhase, std::move(payload)));
       break;
+    case Command::Kind::kEndWatch:
+      payload["state"] = "over";
+      payload["why"] = command.reason;
+      payload["criteria"] = CriteriaEvidence(application.state());
+      events.push_back(Draft(application, EventKind::kWatch, std::move(payload)));
+      break;
     case Command::Kind::kRollBack:
-      payload["kind"] = "rollback";
+    case Command::Kind::kCommit:
+      payload["kind"] = command.kind == Command::Kind::kCommit ? "commit" : command.rehearsed ? "rehearsed" : "rollback";
       payload["reason"] = command.reason;
+      if (command.rehearsed) payload["measured"] = MeasureRehearsal(*application.plan, application.state());
       events.push_back(Draft(application, EventKind::kDecision, std::move(payload)));
       break;
     case Command::Kind::kHold:
       payload["activity"] = std::string(Name(command.activity));
       payload["why"] = command.reason;
+      if (!command.holds_for.empty()) payload["for"] = std::string(command.holds_for);
       events.push_back(Draft(application, EventKind::kHold, std::move(payload)));
       break;
     case Command::Kind::kRest:
@@ -239,13 +291,16 @@ void Engine::RequestStop(const std::string& why) {
     stopping_ = true;
     stop_reason_ = why;
     for (auto& [id, run] : runs_)
-      for (auto& [name, application] : run->applications) application->wake.Notify();
+      for (auto& [name, application] : run->applications) {
+        application->wake.Notify();
+        if (application->watch) application->watch->Wake();
+      }
     MaybeEnd();
   });
 }
 
 void Engine::MaybeEnd() {
-  if (driving_ > 0) return;
+  if (driving_ > 0 || watching_ > 0) return;
   if (may_end && !may_end()) return;
   loop_.io().stop();
 }

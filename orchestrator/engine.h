@@ -30,7 +30,8 @@ struct EngineOptions {
   std::chrono::milliseconds attempt_timeout{30000};  // what a step call is given
   std::chrono::milliseconds grace{5000};             // past it, the attempt is in doubt
   std::chrono::milliseconds longest_wait{60000};     // between two looks at a step that is not done yet
-  int max_attempts = 5;                              // of Apply and of Undo, for errors that are safe to retry
+  bool soak = true;      // stay while an application soaks or holds, to watch its rollback criteria
+  int max_attempts = 5;  // in a row without a good answer, of an effect or an undo, for errors that are safe to retry
   const Step* (*find_step)(std::string_view name) = FindStep;  // the catalogue; tests and benchmarks have their own
 };
 
@@ -54,13 +55,14 @@ class Engine {
   // Journals a new run and starts it; its id. Refused (kConflict) when one of its applications is unfinished or
   // already migrated according to this journal.
   Result<std::string> Submit(Submission submission);
-  // Takes up a run of the journal, as after a crash. With `site` given, that one is used instead of the journaled.
+  // Takes up a run of the journal, as after a crash. With `site` given, that one is used instead of the journaled, and
+  // the next decision journals it. Refused (kConflict) when its platforms are not those of the run.
   Status Adopt(const std::string& run, const Site* site);
   // Journals a person's decision and sets its applications going. Refused, with the reason, if it makes no sense where
   // an application is.
   Status DecideFor(const std::string& run, const Decision& decision);
 
-  // Returns when every application rests, or after RequestStop; with the journal's Error if it failed.
+  // Returns when every application rests and none is watched, or after RequestStop; with the journal's Error if it failed.
   Status Run();
   // Stops at the next safe point: no new step starts, waiting ends, what is under way is left to resume.
   void RequestStop(const std::string& why);
@@ -70,6 +72,8 @@ class Engine {
   const std::string& stop_reason() const { return stop_reason_; }
   // True while one of the run's applications is being driven.
   bool Working(const std::string& run) const;
+  // True while the rollback criteria of one of them are watched.
+  bool Watching(const std::string& run) const;
   // Lets Run return if nothing is under way any more and `may_end` (if set) agrees.
   void MaybeEnd();
   std::function<bool()> may_end;   // false keeps the engine alive: a client's answer is not yet sent
@@ -77,6 +81,7 @@ class Engine {
 
  private:
   friend class Performer;
+  friend class Watch;
   struct Run_;
   struct Application_;
 
@@ -85,20 +90,26 @@ class Engine {
   void Start(Application_& application);
   Task<void> Drive(Application_& application);
   Task<void> Carry(Application_& application, const Command& command);
+  void Send(Application_& application, std::vector<Event> events);
   Task<void> Append(Application_& application, std::vector<Event> events, int behind);
   Task<void> Record(Application_& application, std::vector<Event> events);
   Task<void> RecordAhead(Application_& application, std::vector<Event> events);
   Task<void> CatchUp(Application_& application, int behind);
   void Acknowledge(Application_& application, const Result<std::vector<Event>>& answer);
   Task<void> RecordStop(Application_& application);
-  Result<std::vector<Event>> AppendNow(Run_& run, std::vector<Event> events);
+  Status AppendNow(Run_& run, std::vector<Event> events);
   void Take(Run_& run, const Event& event);
   void Show(const Run_& run, const std::vector<Event>& events);
   Event Draft(const Application_& application, EventKind kind, Json payload) const;
+  Status ReplaceSite(Run_& run, const Site& site);
+  Event DraftSite(const Run_& run, const Decision& decision) const;
   Run_* Install(const std::string& run, RunState state, const Site& site);
   void BeginLoading(Application_& application);
   Task<void> LoadPlan(Application_& application);
-  void AbortUnstarted(Run_& run);
+  void StopWave(Run_& run);
+  void BeginWatch(Application_& application);
+  void EndWatch(Application_& application);
+  void DraftOverrides(const Application_& application, const std::string& reason, std::vector<Event>& events) const;
 
   Loop& loop_;
   Journal& journal_;
@@ -109,6 +120,7 @@ class Engine {
   std::map<std::string, std::unique_ptr<Run_>> runs_;
   Workers workers_;  // after runs_: workers use the runs' plugins, so they end first
   int driving_ = 0;
+  int watching_ = 0;  // applications
   bool stopping_ = false;
   std::string stop_reason_;
   std::optional<Error> journal_error_;

@@ -3,7 +3,10 @@
 // What an engine is told: to begin a run, to take one up, and what a person decided.
 #include <malloc.h>
 
+#include <algorithm>
+
 #include "orchestrator/engine_parts.h"
+#include "orchestrator/watch.h"
 #include "state/digest.h"
 
 namespace vmferry {
@@ -17,8 +20,13 @@ std::string NewRunId(const Clock& clock) {
 
 Json WavePayload(const Submission& submission) {
   Json names = Json::array();
-  for (const Plan& plan : submission.wave.plans) names.push_back(plan.application.name);
-  return {{"wave", submission.wave.name},
+  bool rehearsal = false;
+  for (const Plan& plan : submission.wave.plans) {
+    names.push_back(plan.application.name);
+    rehearsal = rehearsal || plan.application.rehearsal;
+  }
+  return {{"rehearsal", rehearsal},
+          {"wave", submission.wave.name},
           {"applications", names},
           {"applicationsAtOnce", submission.wave.applications_at_once},
           {"stopAfterFailed", submission.wave.stop_after_failed},
@@ -33,7 +41,37 @@ std::string PlanPayload(const Plan& plan) {
   return R"({"plan":)" + text + R"(,"planDigest":")" + Sha256Hex(text) + R"("})";
 }
 
+// A site may be mended while a run goes on, in addresses and credentials. What the run was planned for, and what its
+// policies were held against, stays.
+Status SamePlatforms(const std::string& run, const Site& before, const Site& now) {
+  for (const SystemEntry& was : before.systems) {
+    const auto is = std::find_if(now.systems.begin(), now.systems.end(),
+                                 [&was](const SystemEntry& entry) { return entry.name == was.name; });
+    const bool same = is != now.systems.end() && is->plugin == was.plugin && is->zone == was.zone &&
+                      is->platform == was.platform;
+    if (was.platform && !same)
+      return Error{ErrorKind::kConflict, "engine", "run " + run,
+                   "the site " + now.path + " is another place: platform `" + was.name + "` was of plugin `" +
+                       was.plugin + "`" + (was.zone.empty() ? "" : ", in zone `" + was.zone + "`"),
+                   "plans and policies were held against the site of the run; mend that one, or begin a new run"};
+  }
+  return Ok();
+}
+
 }  // namespace
+
+// The clauses of policies that the submitter passes over, each with the reason.
+void Engine::DraftOverrides(const Application_& application, const std::string& reason,
+                            std::vector<Event>& events) const {
+  for (const PolicyOverride& one : application.plan->policy.overrides) {
+    Json payload{{"kind", "override"},
+                 {"policy", one.policy},
+                 {"clause", one.clause},
+                 {"violation", one.violation},
+                 {"reason", reason}};
+    events.push_back(Draft(application, EventKind::kDecision, std::move(payload)));
+  }
+}
 
 Engine::Run_* Engine::Install(const std::string& id, RunState state, const Site& site) {
   auto run = std::make_unique<Run_>();
@@ -64,14 +102,13 @@ Result<std::string> Engine::Submit(Submission submission) {
     run.applications[application->name] = std::move(application);
   }
   Event first = events.front();
+  for (const auto& [name, application] : run.applications) DraftOverrides(*application, submission.reason, events);
   first.application.clear();
   first.encoded.clear();
   first.payload = wave;
   events.insert(events.begin(), std::move(first));
   for (Event& event : events) event.actor = submission.actor;
-  const auto appended = AppendNow(run, std::move(events));
-  if (!appended) return appended.error();
-  Show(run, *appended);
+  if (const Status appended = AppendNow(run, std::move(events)); !appended) return appended.error();
   submission.wave.plans.clear();
   malloc_trim(0);  // the texts of a large wave were there three times over
   Schedule(run);
@@ -79,24 +116,18 @@ Result<std::string> Engine::Submit(Submission submission) {
 }
 
 Status Engine::Adopt(const std::string& id, const Site* site) {
-  if (runs_.contains(id)) {
-    const bool same = site && SiteToJson(*site) == SiteToJson(runs_.at(id)->site);
-    if (!site || same) return Ok();
-    if (Working(id))
-      return Error{ErrorKind::kConflict, "engine", "run " + id, "it is at work, with the site it began with",
-                   "leave --site out, or stop the run first"};
-    Run_& run = *runs_.at(id);
-    run.retired.push_back(std::exchange(run.systems, make_systems_(*site)));
-    run.site = *site;
-    return Ok();
-  }
+  const auto known = runs_.find(id);
+  if (known != runs_.end()) return site ? ReplaceSite(*known->second, *site) : Ok();
   Result<RunState> state = journal_.State(id);
   if (!state) return state.error();
   if (state->order.empty())
     return Error{ErrorKind::kNotFound, "journal", "run " + id, "no such run", "`vmferry status` lists the runs"};
   Result<Site> journaled = SiteFromJson(state->wave.value("site", Json::object()));
   if (!site && !journaled) return journaled.error();
+  if (site && journaled)
+    if (const Status same = SamePlatforms(id, *journaled, *site); !same) return same.error();
   Run_& run = *Install(id, std::move(*state), site ? *site : *journaled);
+  run.site_is_new = site && (!journaled || SiteToJson(*site) != SiteToJson(*journaled));
   run.applications_at_once = run.state.wave.value("applicationsAtOnce", 1);
   run.stop_after_failed = run.state.wave.value("stopAfterFailed", 0);
   for (const std::string& name : run.state.order) {
@@ -106,6 +137,28 @@ Status Engine::Adopt(const std::string& id, const Site* site) {
   }
   malloc_trim(0);
   return Ok();
+}
+
+Status Engine::ReplaceSite(Run_& run, const Site& site) {
+  const std::string& id = run.state.run;
+  if (SiteToJson(site) == SiteToJson(run.site)) return Ok();
+  if (Working(id))
+    return Error{ErrorKind::kConflict, "engine", "run " + id, "it is at work, with the site it began with",
+                 "leave --site out, or stop the run first"};
+  if (const Status same = SamePlatforms(id, run.site, site); !same) return same.error();
+  run.retired.push_back(std::exchange(run.systems, make_systems_(site)));
+  run.site = site;
+  run.site_is_new = true;
+  return Ok();
+}
+
+// Of the run's own chain: from here on it goes on with this site.
+Event Engine::DraftSite(const Run_& run, const Decision& decision) const {
+  Event event = Draft(*run.applications.begin()->second, EventKind::kDecision, Json::object());
+  event.application.clear();
+  event.actor = decision.actor;
+  event.payload = Json{{"kind", "site"}, {"reason", decision.reason}, {"site", SiteToJson(run.site)}};
+  return event;
 }
 
 Status Engine::DecideFor(const std::string& id, const Decision& decision) {
@@ -123,25 +176,26 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
     payload["step"] = *step;
     payload["name"] = decision.step;
   }
+  // What goes on to its cutover counts among the applications at work, as what begins does.
   const auto waits_its_turn = [&run, &decision](const std::string& name) {
+    if (decision.kind == "approve") return true;
     return decision.kind == "resume" && run.applications.at(name)->state().phase == Phase::kPlanned;
   };
   std::vector<Event> events;
+  if (std::exchange(run.site_is_new, false)) events.push_back(DraftSite(run, decision));
   for (const std::string& name : *chosen) {
     Event event = Draft(*run.applications.at(name), EventKind::kDecision, payload);
     event.actor = decision.actor;
     events.push_back(std::move(event));
     if (!waits_its_turn(name)) BeginLoading(*run.applications.at(name));
   }
-  auto appended = AppendNow(run, std::move(events));
-  if (!appended) return appended.error();
-  // Behind those events that were durable before, whose acknowledgement waits in the loop.
-  boost::asio::post(loop_.io(), [this, &run, events = std::move(*appended)] { Show(run, events); });
+  if (const Status appended = AppendNow(run, std::move(events)); !appended) return appended.error();
   if (decision.kind == "resume") run.stopped_after_failures = false;
   for (const std::string& name : *chosen) {
     Application_& application = *run.applications.at(name);
     if (decision.kind == "resume") application.started.clear();
     application.wake.Notify();
+    if (application.watch) application.watch->Wake();
     waits_its_turn(name) ? Await(application) : Start(application);
   }
   Schedule(run);

@@ -6,22 +6,28 @@
 #include <deque>
 
 #include "orchestrator/engine.h"
+#include "orchestrator/rehearsal.h"
 
 namespace vmferry {
 
 // For the wave's budget of failures.
 inline bool HasFailed(const ApplicationState& state) {
+  if (RehearsedWell(state)) return false;
   return state.phase == Phase::kAborted || state.phase == Phase::kRolledBack ||
          state.activity == Activity::kRollbackBlocked || state.activity == Activity::kNeedsOperator;
 }
 
+class Watch;
+
 struct Engine::Run_ {
   RunState state;
   Site site;
+  bool site_is_new = false;                // another than the journal's: the next decision says so
   int applications_at_once = 1;
   int stop_after_failed = 0;
   int driving = 0;                         // applications
   int failed = 0;                          // applications
+  int watching = 0;                        // applications
   std::deque<Application_*> waiting;       // for their turn, in the wave's order
   bool stopped_after_failures = false;     // no application starts any more
   std::shared_ptr<SystemSet> systems;
@@ -46,6 +52,7 @@ struct Engine::Application_ {
   std::shared_ptr<Delivery<Result<Plan>>> loading;  // the plan, while it is read
   Signal wake;            // a decision was journaled or the engine stops
   Signal stored;          // an append was acknowledged
+  std::shared_ptr<Watch> watch;  // over its rollback criteria, while there is one
   bool driving = false;
   bool waiting = false;   // for its turn
   int appending = 0;      // appends under way

@@ -9,10 +9,14 @@ std::string Text(const Json& payload, const char* member) {
   return found != payload.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+constexpr std::size_t kEvidenceIndent = 8;
+
+// On lines of its own.
 std::string Facts(const Event& event, const char* member, bool full) {
   const auto found = event.payload.find(member);
   if (!full || found == event.payload.end() || found->is_null() || found->empty()) return "";
-  return "  " + found->dump();
+  return "\n" + std::string(kEvidenceIndent, ' ') +
+         Wrapped(EvidenceText(*found), kEvidenceIndent, kEvidenceIndent, ScreenColumns());
 }
 
 const StepState* StateOf(const ApplicationState* application, int step) {
@@ -51,7 +55,7 @@ std::string StepLine(const Event& event, const ApplicationState* application, co
     case EventKind::kIntent:
       return (event.attempt > 1 ? "attempt " + std::to_string(event.attempt) : std::string("starts")) +
              Facts(event, "before", full);
-    case EventKind::kHandle: return full ? "handle" + Facts(event, "handle", full) : "";
+    case EventKind::kHandle: return full ? "under way" + Facts(event, "handle", full) : "";
     case EventKind::kFacts: return full ? "facts" + Facts(event, "facts", full) : "";
     case EventKind::kObserved: return DoubtLine(event, full);
     case EventKind::kUndoIntent: return "undo starts" + Facts(event, "before", full);
@@ -61,16 +65,59 @@ std::string StepLine(const Event& event, const ApplicationState* application, co
   }
 }
 
-std::string ApplicationLine(const Event& event, const Style& style) {
+// A step that is passed over is of none.
+std::string OfPolicy(const std::string& policy) {
+  return policy.empty() ? "" : " of policy " + policy;
+}
+
+std::string DecisionLine(const Event& event, const Style& style) {
+  std::string line = style.Bold("decision: " + Text(event.payload, "kind"));
+  if (const std::string clause = Text(event.payload, "clause"); !clause.empty())
+    line += " " + clause + OfPolicy(Text(event.payload, "policy")) + " (" + Text(event.payload, "violation") + ")";
+  if (const std::string assumed = Text(event.payload, "assume"); !assumed.empty())
+    line += ", assuming " + Text(event.payload, "name") + " " + assumed;
+  const std::string reason = Text(event.payload, "reason");
+  return line + " by " + event.actor + (reason.empty() ? "" : ": " + reason);
+}
+
+std::string Painted(const std::string& verdict, const Style& style) {
+  if (verdict == "pass") return style.Good(verdict);
+  return verdict == "fail" ? style.Bad(verdict) : style.Warn(verdict);
+}
+
+std::string SampleLine(const Event& event, const Style& style, bool full) {
+  const std::string why = Text(event.payload, "why");
+  return Padded(Text(event.payload, "name"), kTitleWidth) + " sample: " + Painted(Text(event.payload, "verdict"), style) +
+         (why.empty() ? "" : ": " + why) + Facts(event, "facts", full);
+}
+
+std::string VerdictLine(const Event& event, const Style& style) {
+  const std::string reaction = Text(event.payload, "reaction");
+  const std::string declared = Text(event.payload, "declared");
+  const std::string name = Padded(Text(event.payload, "name"), kTitleWidth);
+  if (reaction == "none") return name + " " + style.Good("recovered");
+  return name + " " + Painted(Text(event.payload, "verdict"), style) + " -> " + style.Bold(reaction) +
+         (declared == reaction ? "" : " (declared: " + declared + ")") + ": " + Text(event.payload, "why");
+}
+
+std::string WatchLine(const Event& event, const Style& style) {
+  const std::string state = Text(event.payload, "state");
+  const std::string why = Text(event.payload, "why");
+  const auto away = event.payload.find("away_ms");
+  if (state == "begun")
+    return "rollback criteria are watched" +
+           (away == event.payload.end() || !away->is_number_integer()
+                ? ""
+                : "; " + style.Warn("nobody watched for " + HumanDuration(std::chrono::milliseconds(away->get<std::int64_t>()))) +
+                      ", so they start afresh");
+  if (state == "left") return style.Warn("rollback criteria are not watched any more") + ": " + why;
+  return style.Good("the watch is over") + ": " + why;
+}
+
+std::string ApplicationLine(const Event& event, const Style& style, bool full) {
   switch (event.kind) {
     case EventKind::kRunCreated: return "run created";
-    case EventKind::kDecision: {
-      const std::string reason = Text(event.payload, "reason");
-      const std::string assumed = Text(event.payload, "assume");
-      return style.Bold("decision: " + Text(event.payload, "kind")) +
-             (assumed.empty() ? "" : ", assuming " + Text(event.payload, "name") + " " + assumed) + " by " + event.actor +
-             (reason.empty() ? "" : ": " + reason);
-    }
+    case EventKind::kDecision: return DecisionLine(event, style);
     case EventKind::kHold:
       return style.Warn(Text(event.payload, "activity")) + ": " + Text(event.payload, "why");
     case EventKind::kRelease: return "released";
@@ -78,8 +125,18 @@ std::string ApplicationLine(const Event& event, const Style& style) {
       const std::string reason = Text(event.payload, "reason");
       return style.Bold("-> " + Text(event.payload, "phase")) + (reason.empty() ? "" : ": " + reason);
     }
+    case EventKind::kSample: return full || Text(event.payload, "verdict") != "pass" ? SampleLine(event, style, full) : "";
+    case EventKind::kVerdict: return VerdictLine(event, style);
+    case EventKind::kWatch: return WatchLine(event, style);
     default: return "";
   }
+}
+
+// The process that shows this stays for the criteria: what to do about a hold is not told at its end.
+std::string HowToDecide(const Event& event, const ApplicationState* application) {
+  if (event.kind != EventKind::kHold || application == nullptr || !application->watch.begun) return "";
+  return "; its criteria are watched meanwhile: decide from another terminal (`vmferry resume " + event.run +
+         "`, `vmferry rollback " + event.run + " --reason ...`), or leave by Ctrl-C";
 }
 
 }  // namespace
@@ -94,11 +151,11 @@ std::string StepTitle(const ApplicationState& application, int step) {
 std::string EventLine(const Event& event, const RunState& state, const Style& style, bool full) {
   const auto found = state.applications.find(event.application);
   const ApplicationState* application = found == state.applications.end() ? nullptr : &found->second;
-  if (event.step < 0) return ApplicationLine(event, style);
+  if (event.step < 0) return ApplicationLine(event, style, full) + HowToDecide(event, application);
   const std::string line = StepLine(event, application, style, full);
   if (line.empty()) return "";
   const std::string title = application ? StepTitle(*application, event.step) : "step " + std::to_string(event.step);
-  return Padded(title, 32) + " " + line;
+  return Padded(title, kTitleWidth) + " " + line;
 }
 
 Json EventToJson(const Event& event) {

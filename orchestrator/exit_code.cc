@@ -4,13 +4,15 @@
 #include <algorithm>
 #include <array>
 
+#include "orchestrator/rehearsal.h"
+
 namespace vmferry {
 
 ExitCode ExitOf(const ApplicationState& state) {
   switch (state.phase) {
     case Phase::kCommitted: return ExitCode::kDone;
     case Phase::kAborted: return ExitCode::kProblems;
-    case Phase::kRolledBack: return ExitCode::kRolledBack;
+    case Phase::kRolledBack: return RehearsedWell(state) ? ExitCode::kDone : ExitCode::kRolledBack;
     default: break;
   }
   switch (state.activity) {

@@ -95,7 +95,7 @@ class TextView final : public Watcher {
     } else if (meter.total > 0 && (bar.shown_ms < 0 || now - bar.shown_ms >= kPlainEveryMs)) {
       bar.shown_ms = now;
       std::fprintf(out_, "%s  %s  %s %s\n", ClockTime(SystemClock().Now().wall_ms).c_str(),
-                   Padded(application, width_).c_str(), Padded(bar.title, 32).c_str(),
+                   Padded(application, width_).c_str(), Padded(bar.title, kTitleWidth).c_str(),
                    MeterLine(meter, bar.rate, 0).c_str());
       std::fflush(out_);
     }
@@ -135,7 +135,7 @@ class TextView final : public Watcher {
     const int rows = known && size.ws_row > 4 ? size.ws_row - 2 : 20;  // what scrolled away cannot be erased
     for (const auto& [application, bar] : bars_) {
       if (drawn_ == rows) break;
-      std::string line = "          " + Padded(application, width_) + "  " + Padded(bar.title, 32) + " " +
+      std::string line = "          " + Padded(application, width_) + "  " + Padded(bar.title, kTitleWidth) + " " +
                          MeterLine(bar.meter, bar.rate, 24);
       if (line.size() >= columns) line.resize(columns - 1);
       std::fprintf(out_, "%s\n", line.c_str());

@@ -13,6 +13,10 @@ std::string Seconds(std::chrono::milliseconds time) {
   return std::to_string(seconds) + " s";
 }
 
+// An attempt that went well for so long starts the count of failures anew. One that fails sooner, like a copy that is
+// always cut off after some seconds, counts.
+constexpr std::int64_t kLastingMs = 60000;
+
 void NameStep(Json& payload, const PlannedStep& step) {
   payload["name"] = step.name;
   if (!step.workload.empty()) payload["workload"] = step.workload;
@@ -26,7 +30,8 @@ Performer::Performer(Engine& engine, Engine::Application_& application, int inde
       index_(index),
       direction_(direction),
       planned_(application.plan->steps[static_cast<std::size_t>(index)]),
-      step_(*engine.options_.find_step(planned_.name)) {}
+      step_(*engine.options_.find_step(planned_.name)),
+      begun_ms_(engine.clock_.Now().wall_ms) {}
 
 Task<void> Performer::Perform() {
   Next next = Next::kLeave;
@@ -112,7 +117,9 @@ Task<std::optional<Result<Observation>>> Performer::LookUntilAnswered() {
   for (;;) {
     while (*application_.abandoned > 0) {
       meter_.text = "an earlier call has not come back; nothing else is asked meanwhile";
-      if (PastDeadline() || co_await Wait(pause) == Next::kLeave) co_return std::nullopt;
+      if (PastDeadline()) co_return std::nullopt;
+      const Next next = co_await Wait(pause);
+      if (next == Next::kLeave) co_return std::nullopt;
     }
     auto looked = co_await Look();
     if (looked && looked->ok()) co_return looked;
@@ -137,16 +144,12 @@ Task<Performer::Next> Performer::Advance() {
     co_return co_await Wait(pause);
   }
   auto answer = co_await Call();
-  if (answer) co_return co_await Digest(std::move(*answer));
+  if (answer && answer->ok()) co_return co_await DigestProgress(**answer);
+  if (answer) co_return co_await DigestError(answer->error());
   // The attempt is in doubt: it was given up, and its late result will be dropped.
   meter_.text = "no answer within " + Seconds(engine_.options_.attempt_timeout + engine_.options_.grace);
   const Error silent{ErrorKind::kUnknownOutcome, "", "", meter_.text, ""};
   co_return co_await DigestError(silent);
-}
-
-Task<Performer::Next> Performer::Digest(Result<Progress> answer) {
-  if (!answer.ok()) co_return co_await DigestError(answer.error());
-  co_return co_await DigestProgress(*answer);
 }
 
 Task<Performer::Next> Performer::DigestProgress(const Progress& progress) {
@@ -179,6 +182,7 @@ Task<Performer::Next> Performer::DigestProgress(const Progress& progress) {
       co_return Next::kLeave;
     }
     case Progress::State::kNotYet:
+      progressed_ = Now() - begun_ms_ >= kLastingMs;
       break;
   }
   co_return co_await Wait(progress.after);
@@ -191,12 +195,15 @@ Task<Performer::Next> Performer::DigestError(const Error& error) {
   if (no_outcome && planned_.effect && direction_ == Direction::kForward && !state().key.empty()) {
     // A late effect gets a moment to show. Then the attempt has succeeded, is still at work, or has failed like others.
     const std::chrono::milliseconds pause(200 * attempt);
-    if (co_await Wait(pause) == Next::kLeave) co_return Next::kLeave;
-    const Next next = co_await Settle(error);
+    Next next = co_await Wait(pause);
+    if (next == Next::kLeave) co_return next;
+    next = co_await Settle(error);
     if (next == Next::kLeave || seen_ == Verdict::kRunning) co_return next;
   }
   const bool again = SafeToRetry(error) || no_outcome;
-  const bool retry = again && attempt < engine_.options_.max_attempts && !PastDeadline();
+  // What cannot be looked at says nothing, so a check has until its deadline.
+  const bool looks = !planned_.effect && direction_ == Direction::kForward;
+  const bool retry = again && !PastDeadline() && (looks || Failures() < engine_.options_.max_attempts);
   std::string result = retry ? "retry" : "failed";
   co_await Conclude(std::move(result), Json(), error, "apply");
   co_return Next::kLeave;
@@ -274,7 +281,8 @@ Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Err
   payload["via"] = via;
   if (!facts.is_null()) payload["facts"] = std::move(facts);
   if (error) payload["error"] = ErrorToJson(*error);
-  if (result == "retry") payload["retry_at_ms"] = RetryAt(attempt, Now());
+  if (progressed_ && result != "done") payload["progressed"] = true;
+  if (result == "retry") payload["retry_at_ms"] = RetryAt(Failures(), Now());
   std::vector<Event> events;
   events.push_back(Draft(forward ? EventKind::kOutcome : EventKind::kUndoOutcome, attempt, std::move(payload)));
   if (!forward && result == "failed" && !planned_.undo_continues) {
@@ -308,18 +316,17 @@ Task<Performer::Next> Performer::Wait(std::chrono::milliseconds time) {
 // Runs a call of the step on the pool. One that does not answer in time is asked to stop, and counted until it does.
 template <class Answer>
 Task<std::optional<Answer>> Performer::Ask(std::function<Answer(const StepContext&)> call) {
-  StepContext context = Context();
+  auto context = std::make_shared<StepContext>(Context());
   std::stop_source given_up;
-  context.call.stop = given_up.get_token();
+  context->call.stop = given_up.get_token();
   auto outstanding = application_.abandoned;
   auto returned = std::make_shared<std::atomic<bool>>(false);
   std::function<Answer()> work = [context, plan = application_.plan, call = std::move(call), outstanding,
                                   returned]() -> Answer {
     // Given up while it was still in the queue: it must not begin any more.
-    const bool begin = !context.call.stop.stop_requested();
-    StepContext timed = context;
-    timed.call.until = std::chrono::steady_clock::now() + context.call.timeout;
-    Answer answer = begin ? call(timed) : Answer(Error{ErrorKind::kUnavailable, "", "", "given up", ""});
+    const bool begin = !context->call.stop.stop_requested();
+    context->call.until = std::chrono::steady_clock::now() + context->call.timeout;
+    Answer answer = begin ? call(*context) : Answer(Error{ErrorKind::kUnavailable, "", "", "given up", ""});
     if (returned->exchange(true)) --*outstanding;
     return answer;
   };

@@ -24,7 +24,6 @@ class Performer {
   Task<Next> BeginUndo();
   Task<Next> Settle(std::optional<Error> why);
   Task<Next> Advance();
-  Task<Next> Digest(Result<Progress> answer);
   Task<Next> DigestProgress(const Progress& progress);
   Task<Next> DigestError(const Error& error);
   Task<Next> Wait(std::chrono::milliseconds time);
@@ -43,6 +42,7 @@ class Performer {
   bool Interrupted() const;
   bool PastDeadline() const;
   int Attempt() const;
+  int Failures() const { return progressed_ ? 1 : state().failures + 1; }  // in a row, this one included
   StepContext Context() const;
   const StepState& state() const;
   std::int64_t Now() const;
@@ -58,6 +58,8 @@ class Performer {
   const PlannedStep& planned_;
   const Step& step_;
   Meter meter_;
+  const std::int64_t begun_ms_;  // wall time
+  bool progressed_ = false;      // the attempt gave good answers for a minute
   Verdict seen_ = Verdict::kUnknown;  // by the last Settle
 };
 

@@ -3,17 +3,21 @@
 // Predict: the dry run. Asks every step what it would do now, through read-only plugins; runs the checks for real.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "orchestrator/rehearsal.h"
 #include "orchestrator/systems.h"
 #include "runbooks/plan.h"
+#include "steps/undo_proof.h"
 
 namespace vmferry {
 
 struct PredictedStep {
   const PlannedStep* step = nullptr;
   Forecast forecast;
+  std::optional<UndoProof> undo;  // of an effect, if the plan proves its undos; without what is in the forecast already
 };
 
 struct Prediction {
@@ -21,6 +25,8 @@ struct Prediction {
   std::vector<Error> refusals;  // why `run` would not begin at all: the journal has the application already
   std::vector<PredictedStep> steps;
   std::vector<PredictedStep> criteria;
+  std::optional<WayBack> way_back;  // of all undos, if the plan proves them
+  std::optional<Rehearsed> rehearsed;  // what the estimates rest on
   std::size_t problems() const;  // of the whole and of all steps
 };
 

@@ -4,15 +4,20 @@
 #include <algorithm>
 
 #include "orchestrator/decide.h"
+#include "orchestrator/delta_text.h"
 #include "orchestrator/event_text.h"
 #include "orchestrator/exit_code.h"
+#include "orchestrator/rehearsal.h"
+#include "orchestrator/soak.h"
 #include "runbooks/plan.h"
 #include "state/clock.h"
+#include "steps/step.h"
 
 namespace vmferry {
 namespace {
 
 std::string StateText(const ApplicationState& application) {
+  if (RehearsedWell(application)) return "rehearsed";
   if (application.activity == Activity::kWorking || IsEnding(application.phase))
     return std::string(Name(application.phase));
   return std::string(Name(application.phase)) + ", " + std::string(Name(application.activity));
@@ -44,17 +49,31 @@ std::vector<std::string> KeptCopies(const ApplicationState& application) {
   return kept;
 }
 
+// A soak that nobody watches any more although its window has not ended.
+std::string Unwatched(const RunState& run, const ApplicationState& application, const std::string& which) {
+  const WatchState& watch = application.watch;
+  const bool left = watch.began_ms > 0 && !watch.begun && !watch.over;
+  return !left ? "" : "nobody watches its criteria; go on with the soak:  vmferry resume " + run.run + which + "\n  ";
+}
+
 std::string Next(const RunState& run, const ApplicationState& application) {
   const std::string which = run.applications.size() > 1 ? " --app " + application.application : "";
   switch (ExitOf(application)) {
     case ExitCode::kDone:
-      if (application.phase == Phase::kCommitted) return "";
-      return "keep it:  vmferry commit " + run.run + which + "\n  go back:  vmferry rollback " + run.run + which +
-             " --reason \"...\"\n";
+      if (IsEnding(application.phase)) return "";
+      return Unwatched(run, application, which) + "keep it:  vmferry commit " + run.run + which +
+             "\n  go back:  vmferry rollback " + run.run + which + " --reason \"...\"\n";
     case ExitCode::kInterrupted: return "go on:    vmferry resume " + run.run + "\n";
     case ExitCode::kRollbackBlocked:
     case ExitCode::kNeedsOperator:
       return "mend the cause, then:  vmferry resume " + run.run + which + "\n";
+    case ExitCode::kWaiting:
+      if (application.holds_for == kForRetirement)
+        return "retire the source: vmferry approve " + run.run + which +
+               " --reason \"...\"\n  keep it:           vmferry reject " + run.run + which + " --reason \"...\"\n";
+      if (application.holds_for != kForApproval) return "";
+      return "let it go on: vmferry approve " + run.run + which + " --reason \"...\"\n  end it:       vmferry reject " +
+             run.run + which + " --reason \"...\"\n";
     default: return "";
   }
 }
@@ -75,20 +94,47 @@ std::string ApplicationSummary(const RunState& run, const ApplicationState& appl
   text += "\n";
   if (application.phase == Phase::kAborted && !application.touched) text += "  aborted, nothing touched\n";
   if (const std::int64_t gap = ServiceGapMs(application); gap >= 0)
-    text += "  without a healthy server at the load balancer for at most " +
-            HumanDuration(std::chrono::milliseconds(gap)) + "\n";
+    text += "  out of service for at most " + HumanDuration(std::chrono::milliseconds(gap)) +
+            (StepNamed(application, "update_dns") == nullptr ? "" : ", and until caches forget the old DNS records") +
+            "\n";
   if (application.activity == Activity::kRollbackBlocked) text += StillToUndo(application);
+  text += DeltaText(application);
+  text += RehearsalText(application, style);
   if (application.phase == Phase::kRolledBack)
     for (const std::string& copy : KeptCopies(application)) text += "  finished copy kept: " + copy + "\n";
   if (const std::string next = Next(run, application); !next.empty()) text += "  " + next;
   return text;
 }
 
+std::string CriterionDetail(const CriterionState& criterion, const Style& style) {
+  std::string text = "    " + Padded("criterion", 13) + Padded(criterion.name, kTitleWidth) + " ";
+  if (criterion.reaction != Reaction::kNone)
+    text += style.Bad(std::string(Name(criterion.reaction))) + ": " + criterion.verdict_why;
+  else if (criterion.recent.empty())
+    text += style.Dim("no sample since the watch began");
+  else
+    text += criterion.recent.back() == SampleVerdict::kPass ? style.Good("pass")
+                                                            : style.Warn(std::string(Name(criterion.recent.back())));
+  std::int64_t all = 0;
+  for (const std::int64_t count : criterion.counts) all += count;
+  return text + style.Dim("  (" + std::to_string(all) + " samples, the latest at " + ClockTime(criterion.sampled_ms) + ")") +
+         "\n";
+}
+
+// How the soak stands: who watches, and until when.
+std::string SoakDetail(const Plan& plan, const ApplicationState& application, const Style& style) {
+  if (application.phase != Phase::kSoak || plan.criteria.empty()) return "";
+  if (application.watch.over) return "    " + style.Good("the rollback window ended with every criterion green") + "\n";
+  if (!application.watch.begun) return "    " + style.Warn("nobody watches its criteria; `vmferry resume` does") + "\n";
+  return "    soaks until " + DateTime(WindowEndsAt(plan, application)) + ", then " +
+         (plan.commit_at_window_end ? "commits" : "waits for a commit") + " if every criterion is green\n";
+}
+
 std::string StepDetail(const ApplicationState& application, const PlannedStep& planned, int index, const Style& style) {
   const auto found = application.steps.find(index);
   const StepState step = found == application.steps.end() ? StepState() : found->second;
   std::string status(Name(step.status));
-  std::string line = "    " + Padded(std::string(Name(planned.phase)), 12) + Padded(StepTitle(planned), 34);
+  std::string line = "    " + Padded(std::string(Name(planned.phase)), 13) + Padded(StepTitle(planned), kTitleWidth) + " ";
   const bool bad = step.status == StepStatus::kFailed || step.status == StepStatus::kUndoFailed;
   const bool good = step.status == StepStatus::kDone || step.status == StepStatus::kFound;
   line += bad ? style.Bad(status) : good ? style.Good(status) : style.Dim(status);
@@ -103,11 +149,17 @@ std::string StepDetail(const ApplicationState& application, const PlannedStep& p
 
 std::int64_t ServiceGapMs(const ApplicationState& application) {
   const StepState* quiesce = StepNamed(application, "quiesce_application");
-  const StepState* moved = StepNamed(application, "update_load_balancer");
   if (!quiesce || !quiesce->intended) return -1;
-  if (application.phase == Phase::kRolledBack) return -1;
-  if (!moved || moved->status != StepStatus::kDone) return -1;
-  return moved->ended_ms - quiesce->first_intent_ms;
+  // More steps that move traffic may follow while the cutover is under way.
+  if (application.phase <= Phase::kCutover || application.phase == Phase::kRolledBack) return -1;
+  std::int64_t moved_ms = -1;
+  for (const auto& [index, step] : application.steps) {
+    const Step* kind = FindStep(step.name);
+    if (kind == nullptr || !kind->spec().moves_traffic || step.status == StepStatus::kFound) continue;
+    if (step.status != StepStatus::kDone) return -1;
+    moved_ms = std::max(moved_ms, step.ended_ms);
+  }
+  return moved_ms < 0 ? -1 : moved_ms - quiesce->first_intent_ms;
 }
 
 std::string RunTable(const RunState& run, const Style& style) {
@@ -147,6 +199,10 @@ std::string RunDetails(const RunState& run, const Style& style) {
     const Result<Plan> plan = PlanOf(application);
     for (std::size_t i = 0; plan && i < plan->steps.size(); ++i)
       text += StepDetail(application, plan->steps[i], static_cast<int>(i), style);
+    for (const auto& [index, criterion] : application.criteria) text += CriterionDetail(criterion, style);
+    if (plan) text += SoakDetail(*plan, application, style);
+    text += DeltaText(application);
+    text += RehearsalText(application, style);
   }
   return text;
 }
@@ -170,19 +226,27 @@ Json RunToJson(const RunState& run) {
     Json to_undo = Json::array();
     if (application.activity == Activity::kRollbackBlocked)
       for (const int index : StepsToUndo(application)) to_undo.push_back(StepTitle(application, index));
-    applications.push_back({{"application", name},
-                            {"phase", std::string(Name(application.phase))},
-                            {"activity", std::string(Name(application.activity))},
-                            {"touched", application.touched},
-                            {"toUndo", to_undo},
-                            {"reason", application.reason},
-                            {"serviceGap_ms", ServiceGapMs(application)},
-                            {"exit", static_cast<int>(ExitOf(application))},
-                            {"updatedAt", FormatWallTime(application.updated_ms)},
-                            {"steps", steps}});
+    Json entry{{"application", name},
+               {"phase", std::string(Name(application.phase))},
+               {"activity", std::string(Name(application.activity))},
+               {"holdsFor", application.holds_for},
+               {"touched", application.touched},
+               {"toUndo", to_undo},
+               {"reason", application.reason},
+               {"serviceGap_ms", ServiceGapMs(application)},
+               {"criteria", CriteriaEvidence(application)},
+               {"watched", application.watch.begun && !application.watch.over},
+               {"exit", static_cast<int>(ExitOf(application))},
+               {"updatedAt", FormatWallTime(application.updated_ms)},
+               {"steps", steps}};
+    if (Json data = DeltaToJson(application); !data.is_null()) entry["dataSinceCutover"] = std::move(data);
+    if (!application.rehearsed.is_null())
+      entry["rehearsal"] = {{"measured", application.rehearsed}, {"fingerprint", FingerprintFacts(application)}};
+    applications.push_back(std::move(entry));
   }
   return {{"run", run.run},
           {"wave", run.wave.value("wave", "")},
+          {"rehearsal", run.wave.value("rehearsal", false)},
           {"createdAt", FormatWallTime(run.created_ms)},
           {"actor", run.actor},
           {"exit", static_cast<int>(ExitOf(run))},

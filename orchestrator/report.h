@@ -22,8 +22,8 @@ std::string RunDetails(const RunState& run, const Style& style);
 
 Json RunToJson(const RunState& run);
 
-// From the intent of quiescing to the outcome of switching traffic, in milliseconds; -1 if it was not switched. While
-// rolled back: to the outcome of undoing the quiescing.
+// From the intent of quiescing to the last outcome of a step that moves traffic (load balancer, DNS), in milliseconds;
+// -1 if traffic was not moved, not yet all of it, or went back. What was found moved already does not count.
 std::int64_t ServiceGapMs(const ApplicationState& application);
 
 }  // namespace vmferry

@@ -46,7 +46,7 @@ struct House {
   std::unique_ptr<ControlServer> server;
 };
 
-Status Furnish(House& house, std::unique_ptr<JournalLock> lock) {
+Status Furnish(House& house, std::unique_ptr<JournalLock> lock, const EngineOptions& engine_options) {
   const std::string path = lock->journal_path();
   const std::string socket = SocketPath(path);
   if (const Status announced = lock->Announce(socket); !announced) return announced.error();
@@ -56,7 +56,7 @@ Status Furnish(House& house, std::unique_ptr<JournalLock> lock) {
   auto journal = OpenSqliteJournal(path, house.clock, std::move(options));
   if (!journal) return journal.error();
   house.journal = std::move(*journal);
-  house.engine = std::make_unique<Engine>(house.loop, *house.journal, house.clock, MakeSystems, EngineOptions());
+  house.engine = std::make_unique<Engine>(house.loop, *house.journal, house.clock, MakeSystems, engine_options);
   auto server = ControlServer::Listen(house.loop, *house.engine, *house.journal, socket);
   if (!server) return server.error();
   house.server = std::move(*server);
@@ -67,7 +67,9 @@ OrderResult AsEngine(std::unique_ptr<JournalLock> lock, const Order& order, Watc
   std::signal(SIGHUP, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   auto house = std::make_unique<House>();
-  if (const Status ready = Furnish(*house, std::move(lock)); !ready) return Failure(ready.error());
+  EngineOptions options;
+  options.soak = order.soak;
+  if (const Status ready = Furnish(*house, std::move(lock), options); !ready) return Failure(ready.error());
   Engine& engine = *house->engine;
   engine.AddWatcher(&watcher);
   const Result<std::string> run = order.begin(engine);

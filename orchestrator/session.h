@@ -17,6 +17,7 @@ constexpr std::int64_t kReserveBytes = std::int64_t{64} << 20;  // on the journa
 
 struct Order {
   Json request;                                        // for an engine in another process
+  bool soak = true;                                    // of our own engine: see EngineOptions
   std::function<Result<std::string>(Engine&)> begin;  // for our own; the run's id
 };
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "orchestrator/decide.h"
+#include "orchestrator/soak.h"
 #include "state/digest.h"
 
 namespace vmferry {
@@ -24,6 +25,13 @@ Facts EarlierFacts(const Plan& plan, const ApplicationState& state) {
     if (done && !step.facts.is_null()) facts[NameOf(planned.name, planned.workload)] = step.facts;
   }
   return facts;
+}
+
+std::function<Json(std::string_view, std::string_view)> EarlierOf(const Plan& plan, const ApplicationState& state) {
+  return [earlier = EarlierFacts(plan, state)](std::string_view name, std::string_view workload) {
+    const auto fact = earlier.find(NameOf(name, workload));
+    return fact == earlier.end() ? Json() : fact->second;
+  };
 }
 
 }  // namespace
@@ -59,10 +67,19 @@ StepContext MakeContext(const std::string& run, const Plan& plan, const Applicat
     context.elapsed = std::chrono::milliseconds(std::max<std::int64_t>(0, now_ms - step.since_ms));
   const bool undoing = step.status == StepStatus::kUndoing;
   context.target_served = undoing && TargetServed(plan, state);
-  context.earlier = [earlier = EarlierFacts(plan, state)](std::string_view name, std::string_view workload) {
-    const auto fact = earlier.find(NameOf(name, workload));
-    return fact == earlier.end() ? Json() : fact->second;
-  };
+  context.earlier = EarlierOf(plan, state);
+  return context;
+}
+
+StepContext MakeCriterionContext(const std::string& run, const Plan& plan, const ApplicationState& state,
+                                 std::size_t index, std::int64_t now_ms) {
+  StepContext context;
+  context.run = run;
+  context.application = &plan.application;
+  context.parameters = plan.criteria[index].parameters;
+  const std::int64_t moved = MovedAt(plan, state);
+  if (moved > 0) context.elapsed = std::chrono::milliseconds(std::max<std::int64_t>(0, now_ms - moved));
+  context.earlier = EarlierOf(plan, state);
   return context;
 }
 

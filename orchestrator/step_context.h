@@ -19,4 +19,8 @@ std::string StepKey(const std::string& run, const Plan& plan, int index, int gen
 StepContext MakeContext(const std::string& run, const Plan& plan, const ApplicationState& state, int index,
                         std::int64_t now_ms);
 
+// Likewise, for a sample of a criterion; `elapsed` is since the traffic was moved.
+StepContext MakeCriterionContext(const std::string& run, const Plan& plan, const ApplicationState& state,
+                                 std::size_t index, std::int64_t now_ms);
+
 }  // namespace vmferry

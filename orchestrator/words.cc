@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "orchestrator/words.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +26,14 @@ std::string Local(std::int64_t wall_ms, const char* format) {
   std::array<char, 64> text{};
   std::strftime(text.data(), text.size(), format, &local);
   return text.data();
+}
+
+// Text that could be taken for something else keeps its quotes.
+std::string Bare(const Json& text) {
+  const auto& value = text.get_ref<const std::string&>();
+  const bool plain = !value.empty() && value.find_first_of(",[]{}\"\n") == std::string::npos && value.front() != ' ' &&
+                     value.back() != ' ';
+  return plain ? value : text.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -65,6 +75,46 @@ std::string Padded(std::string_view text, std::size_t width) {
   std::string padded(text);
   if (padded.size() < width) padded.resize(width, ' ');
   return padded;
+}
+
+std::size_t ScreenColumns() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 110;
+  return std::clamp<std::size_t>(size.ws_col, 60, 120);
+}
+
+std::string Wrapped(std::string_view text, std::size_t at, std::size_t indent, std::size_t columns) {
+  std::string wrapped;
+  while (!text.empty()) {
+    std::size_t end = std::min(text.find(' '), text.size());
+    while (end > 0 && end < text.size() && text[end - 1] == ':') end = std::min(text.find(' ', end + 1), text.size());
+    const bool first = wrapped.empty();
+    if (!first && at + 1 + end > columns) {
+      wrapped += "\n" + std::string(indent, ' ');
+      at = indent;
+    } else if (!first) {
+      wrapped += ' ';
+      ++at;
+    }
+    wrapped += text.substr(0, end);
+    at += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return wrapped;
+}
+
+std::string EvidenceText(const Json& evidence) {
+  if (evidence.is_string()) return Bare(evidence);
+  if (evidence.is_number_float()) return Format("%.6g", evidence.get<double>());
+  if (!evidence.is_structured()) return evidence.dump();
+  std::string text;
+  for (const auto& [name, value] : evidence.items()) {
+    const bool inner = value.is_object() && !value.empty();
+    const std::string shown = inner ? "{" + EvidenceText(value) + "}" : EvidenceText(value);
+    text += (text.empty() ? "" : ", ") + (evidence.is_object() ? name + ": " : "") + shown;
+  }
+  if (evidence.is_array()) return "[" + text + "]";
+  return text.empty() ? "{}" : text;
 }
 
 }  // namespace vmferry

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Words: how times, sizes and names are written for people, and whether colours may be used.
+// Words: how times, sizes, names and evidence are written for people, and whether colours may be used.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "state/event.h"
 
 namespace vmferry {
 
@@ -31,5 +33,18 @@ struct Style {
 };
 
 std::string Padded(std::string_view text, std::size_t width);
+
+// How wide the titles of steps are in tables: the longest name of the catalogue with a short workload.
+constexpr std::size_t kTitleWidth = 40;
+
+// How many columns standard output has: the terminal's, from 60 to 120; 110 where there is none.
+std::size_t ScreenColumns();
+
+// The text broken between words; the lines after the first begin with `indent` blanks. `at`: where the first begins.
+// A word that is longer than a line stays whole, and so does `name: word`.
+std::string Wrapped(std::string_view text, std::size_t at, std::size_t indent, std::size_t columns);
+
+// Evidence without the signs that only programs need: "ageMs: 18303, host: app1, paths: [/srv, /etc]".
+std::string EvidenceText(const Json& evidence);
 
 }  // namespace vmferry
