@@ -21,6 +21,12 @@ cmp world.json before.json
 expect 0 "$vmferry" run customer-analytics-api.yaml --site site.yaml
 grep -q soak out.txt
 expect 3 "$vmferry" run customer-analytics-api.yaml --site site.yaml
+expect 0 "$vmferry" criteria "$(last_run)" --site site.yaml
+grep -q 'no rollback criteria' out.txt
+expect 0 "$vmferry" --journal journal.db criteria "$(last_run)"
+expect 2 "$vmferry" criteria customer-analytics-api.yaml
+grep -q 'a runbook or wave needs a site; add --site FILE' out.txt
+expect 3 "$vmferry" criteria r-none --site site.yaml
 expect 0 "$vmferry" rollback "$(last_run)" --site site.yaml --reason test
 expect 0 "$vmferry" run customer-analytics-api.yaml --site site.yaml
 expect 0 "$vmferry" commit "$(last_run)" --site site.yaml
@@ -28,4 +34,20 @@ expect 3 "$vmferry" run customer-analytics-api.yaml --site site.yaml
 grep -q 'already migrated' out.txt
 expect 0 "$vmferry" audit verify --site site.yaml
 expect 0 "$vmferry" audit show "$(last_run)" --site site.yaml
+
+# With everything around the application, on a world of its own; DNS is what it was once it is back.
+mkdir full
+cp *.yaml full
+cp before.json full/world.json
+cd full
+dns() { tr -d ' \n' < world.json | grep -o '"name":"customer-analytics-api.example"[^}]*'; }
+before=$(dns)
+expect 0 "$vmferry" plan customer-analytics-api-in-full.yaml --site site.yaml
+cmp world.json ../before.json
+expect 0 "$vmferry" run customer-analytics-api-in-full.yaml --site site.yaml --no-soak
+grep -q 'until caches forget the old DNS records' out.txt
+[[ $(dns) == *10.0.0.2* ]]
+expect 0 "$vmferry" rollback "$(last_run)" --site site.yaml --reason test
+[[ $(dns) == "$before" ]]
+expect 0 "$vmferry" audit verify --site site.yaml
 echo "embedded: all as expected"

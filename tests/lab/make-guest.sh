@@ -5,8 +5,10 @@
 #   GET  /cgi-bin/whoami     -> platform the guest runs on (from DMI), its MAC address, its disks and boot id
 #   POST /cgi-bin/record     -> appends the body as one line to the disk, syncs, answers the line count
 #   GET  /cgi-bin/records    -> all records
+#   GET  /cgi-bin/metrics    -> the number of records, as Prometheus reads it
 #   GET  /cgi-bin/disk2sum   -> SHA-256 of the second disk, when there is one
 #   POST /cgi-bin/sick|well  -> makes /healthz answer 503, or ok again
+# It answers guest-ping like a QEMU guest agent, and writes GUEST-READY on its first serial port when it is up.
 # It carries VMware (pvscsi, vmxnet3, LSI) and KVM (virtio) drivers and powers off cleanly on the ACPI button.
 #
 # Usage: make-guest.sh [--deaf] [--sick-on-kvm] [--size MIB] [OUT.raw]

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "plugins/target_boot.h"
 #include "state/digest.h"
 #include "tests/live/libvirt_lab.h"
 
@@ -75,6 +76,46 @@ TEST_F(LibvirtLive, AMergeIsFinishedAfterACrashBetweenPivotAndCleanUp) {
   virDomainFree(domain);
   virConnectClose(connect);
   ASSERT_NO_FATAL_FAILURE(StartAndAwait());
+}
+
+TEST_F(LibvirtLive, ABootIsSeenOnTheConsoleAndByTheAgent) {
+  ASSERT_NO_FATAL_FAILURE(BringGuest());
+  DefineRequest request = Definition();
+  request.console_pool = pool_;
+  request.guest_agent = true;
+  ASSERT_OK(Invoke(*plugin_, target::kEnsureDefined, request, kContext));
+  const auto console = [&] {
+    auto read = Invoke(*plugin_, target::kReadConsole, Vm(), kContext);
+    EXPECT_TRUE(read.ok() && read->recorded) << (read.ok() ? read->why : Describe(read.error()));
+    return read ? read->text : std::string();
+  };
+  const auto agent = [&] {
+    auto pinged = Invoke(*plugin_, target::kPingAgent, Vm(), kContext);
+    EXPECT_TRUE(pinged.ok()) << Describe(pinged.error());
+    return pinged ? *pinged : AgentReply{};
+  };
+  const auto ready = [&] { return console().find("GUEST-READY nic=") != std::string::npos; };
+  EXPECT_EQ(console(), "");
+  for (int start = 0; start < 2; ++start) {
+    ASSERT_OK(Invoke(*plugin_, target::kEnsureRunning, Vm(), kContext));
+    ASSERT_TRUE(Await(ready)) << "the console says: " << console();
+    ASSERT_TRUE(Await([&] { return agent().answers; })) << agent().why;
+    const std::string text = console();
+    EXPECT_EQ(text.find("GUEST-READY"), text.rfind("GUEST-READY")) << "each start begins the record anew: " << text;
+    ASSERT_OK(Invoke(*plugin_, target::kEnsureStopped, Vm(), kContext));
+    EXPECT_TRUE(ready()) << "it can be read when the domain has stopped";
+    EXPECT_FALSE(agent().answers);
+    EXPECT_NE(agent().why, "");
+  }
+  char* xml = nullptr;
+  virConnectPtr connect = virConnectOpen(LabValue("LIBVIRT_URI").c_str());
+  virDomainPtr domain = virDomainLookupByName(connect, Name("vm").c_str());
+  if (domain != nullptr) xml = virDomainGetXMLDesc(domain, 0);
+  EXPECT_NE(std::string(xml == nullptr ? "" : xml).find("<serial type='pty'>"), std::string::npos)
+      << "people keep their terminal";
+  std::free(xml);
+  if (domain != nullptr) virDomainFree(domain);
+  virConnectClose(connect);
 }
 
 TEST_F(LibvirtLive, ADomainOfAnotherKeyIsNotTouched) {

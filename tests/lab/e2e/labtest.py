@@ -23,17 +23,20 @@ VMFERRY = os.path.abspath(os.environ["VMFERRY"])
 
 
 def wait_until(what, condition, seconds=180):
-    """Waits for a condition; fails by name when it does not come."""
+    """Waits for a condition; fails by name when it does not come. What cannot be asked, does not hold yet."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
+        refusal = ""
         try:
             value = condition()
-        except (OSError, urllib.error.URLError):
-            value = None
+        except (OSError, urllib.error.URLError) as error:
+            value, refusal = None, f": {error}"
+        except subprocess.CalledProcessError as error:
+            value, refusal = None, f": {error}: {error.stderr}"
         if value:
             return value
         time.sleep(0.05)
-    raise AssertionError(f"waited {seconds} s in vain: {what}")
+    raise AssertionError(f"waited {seconds} s in vain: {what}{refusal}")
 
 
 def http(url, data=None, method=None, timeout=10):
@@ -60,6 +63,7 @@ class Outcome:
 class LabTest(unittest.TestCase):
     apps = 1
     options = []  # more options of `lab start`
+    documents = WRITE_SITE  # what writes the site and the runbooks
     renamed = []  # APP=NAME for write-site.sh
 
     @classmethod
@@ -69,7 +73,7 @@ class LabTest(unittest.TestCase):
         state = os.path.join(cls.place, "lab")
         cls.addClassCleanup(subprocess.run, [LAB, "stop", "--state", state], check=False)
         subprocess.run([LAB, "start", "--state", state, "--apps", str(cls.apps), *cls.options], check=True)
-        subprocess.run([WRITE_SITE, state, cls.place, *cls.renamed], check=True)
+        subprocess.run([cls.documents, state, cls.place, *cls.renamed], check=True)
         cls.env = {}
         with open(os.path.join(state, "env"), encoding="utf-8") as lines:
             for line in lines:
@@ -125,6 +129,13 @@ class LabTest(unittest.TestCase):
     def last_run(self, site="site.yaml"):
         return self.vmferry("--json", "status", "--site", site).of("run")[-1]["run"]
 
+    def events_so_far(self, site="site.yaml"):
+        """The events of the last run, to be asked for while one begins; none as long as no run is journaled."""
+        status = self.vmferry("--json", "status", "--site", site, expect=None)
+        runs = status.of("run")
+        self.assertIn(status.code, (0,) if runs else (0, 3), status.text)  # 3: there is no journal, or nothing in it
+        return self.events(runs[-1]["run"], site) if runs else []
+
     def application(self, name="app1", site="site.yaml"):
         """The application's state in the journal's last run."""
         run = self.vmferry("--json", "status", "--site", site).of("run")[-1]
@@ -169,8 +180,8 @@ class LabTest(unittest.TestCase):
     def volumes(self):
         return [line.split()[0] for line in self.virsh("vol-list", self.env["POOL"]).splitlines() if line.strip()]
 
-    def lb(self, app="app1"):
-        """HAProxy's servers of the application: name -> (administrative and health words of `show stat`)."""
+    def lb(self, app="app1", column="status"):
+        """HAProxy's servers of the application: name -> a column of `show stat`, such as its state in words."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(self.env["HAPROXY_SOCKET"])
             connection.sendall(b"show stat\n")
@@ -178,8 +189,8 @@ class LabTest(unittest.TestCase):
             while chunk := connection.recv(65536):
                 text += chunk
         rows = [line.split(",") for line in text.decode().splitlines() if line]
-        status = rows[0].index("status")
-        return {row[1]: row[status] for row in rows[1:] if row[0] == app and row[1] not in ("BACKEND", "FRONTEND")}
+        at = rows[0].index(column)
+        return {row[1]: row[at] for row in rows[1:] if row[0] == app and row[1] not in ("BACKEND", "FRONTEND")}
 
 
 class Writer(threading.Thread):

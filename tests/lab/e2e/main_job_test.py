@@ -86,9 +86,35 @@ class MainJob(LabTest):
         """The records that the source must have: those written after the switch are in the target's overlay."""
         return [text for text, at in self.acknowledged.items() if at < self.quiesced_at]
 
-    def test_6_moves_again_and_is_committed(self):
-        kept = self.overlays()  # of the rolled-back run: what its target wrote
-        self.vmferry("run", "app1.yaml", "--site", "site.yaml")
+    def staged(self, page):
+        """A runbook that looks at the target in two ways, and then gives it its traffic in stages with a look at a page."""
+        target = f"127.0.0.1:{self.env['APP1_KVM_PORT']}"
+        text = self.read(self.path("app1.yaml"))
+        for name, parameters in (("smoke_test", f"probes: ['http://{target}/healthz', 'tcp://{target}']"),
+                                 ("update_load_balancer", "weight: 100, stages: [10, 50, 100], stageFor: 6s, "
+                                                          f"probe: web, stageUrl: 'http://{target}{page}'")):
+            self.assertIn(f"  - {name}\n", text)
+            text = text.replace(f"  - {name}\n", f"  - {name}: {{{parameters}}}\n")
+        with open(self.path("staged.yaml"), "w", encoding="utf-8") as file:
+            file.write(text)
+        return ("run", "staged.yaml", "--site", "site.yaml")
+
+    def test_5_then_a_stage_that_looks_bad_goes_back(self):
+        weight = self.lb(column="weight")
+        ran = self.vmferry(*self.staged("/no-such-page"), expect=10)
+        self.assertIn("server app1/kvm at 10 % of its weight: ", ran.text)
+        self.assertIn("3 looks in a row", ran.text)
+        self.served_by(1, "VMware")
+        self.assertEqual(self.lb(column="weight"), weight)
+
+    def test_6_moves_again_in_stages_and_is_committed(self):
+        kept = self.overlays()  # of the rolled-back runs: what their target wrote
+        process = self.start(*self.staged("/healthz"))
+        for weight in ("10", "50", "100"):
+            wait_until(f"the target's weight is {weight}", lambda weight=weight: self.lb(column="weight")["kvm"] == weight)
+        text, _ = process.communicate(timeout=120)
+        self.printed.append(text)
+        self.assertEqual(process.returncode, 0, text)
         self.served_by(1, "QEMU")
         self.assertGreater(len(self.overlays()), len(kept))
         self.record("after-the-switch")

@@ -2,7 +2,7 @@
 # Finding a kernel and its modules. Sourced by make-guest.sh.
 
 guest_modules=(virtio_pci virtio_blk virtio_net virtio_scsi vmw_pvscsi mptspi ahci ata_piix sd_mod vmxnet3 e1000 e1000e
-               vfat nls_cp437 nls_ascii button evdev)
+               vfat nls_cp437 nls_ascii button evdev virtio_console)
 
 # Debian's linux-image-amd64 and Ubuntu's linux-image-generic are empty packages that depend on the real one.
 kernel_package() {

@@ -4,7 +4,15 @@
 # Debian 12's own Go is too old for labvc; its backports have 1.23.
 lab_packages() {
   echo qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-clients haproxy
+  echo bind9 bind9-dnsutils
+  echo restic
+  echo openssh-client openssh-server
   echo busybox-static cpio syslinux mtools kmod zstd xz-utils curl python3 util-linux ca-certificates
+  echo prometheus prometheus-alertmanager
+  echo iproute2 iptables e2fsprogs guestfs-tools libguestfs-tools
+  # libguestfs starts a kernel of this machine; where there is none, the distribution's small one.
+  compgen -G '/boot/vmlinuz*' >/dev/null && return
+  if apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then echo linux-image-cloud-amd64; else echo linux-image-virtual; fi
 }
 
 install_packages() {
@@ -19,8 +27,29 @@ install_packages() {
     $sudo apt-get update -q
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
   fi
+  readable_kernel >/dev/null || keep_kernel "$sudo"
   install_go "$sudo"
   echo "lab: everything needed is installed"
+}
+
+# A kernel for libguestfs' machine whose modules are here: Ubuntu lets only root read those of /boot.
+readable_kernel() {
+  local kernel
+  for kernel in /boot/vmlinuz-* "$cache"/vmlinuz-*; do
+    if [[ -r $kernel && -d /lib/modules/${kernel##*/vmlinuz-} ]]; then echo "$kernel"; return; fi
+  done
+  return 1
+}
+
+# Keeps a copy that we may read.
+keep_kernel() {
+  local kernel
+  mkdir -p "$cache"
+  for kernel in /boot/vmlinuz-*; do
+    [[ -d /lib/modules/${kernel##*/vmlinuz-} ]] || continue
+    $1 install -m 644 "$kernel" "$cache/"
+    return
+  done
 }
 
 install_go() {

@@ -46,6 +46,7 @@ await_libvirt() {
   put POOL vmferry
   put POOL_DIR "$state/pool"
   put LIBVIRT_DOMAIN_TYPE qemu
+  put INSPECTION_KERNEL "$(readable_kernel || true)"
   local app
   mkdir -p "$state/extra"
   for app in $(app_names); do

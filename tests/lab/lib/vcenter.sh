@@ -97,6 +97,17 @@ await_vcenter() {
   put VC_DATACENTER "$(basename "$(inventory_root)")"
   put VC_DATASTORE LocalDS_0
   put VC_NETWORK "VM Network"
+  put_source_disks
+}
+
+# Where the first disk of each application's VM really lies: what a backup product of the source reads.
+put_source_disks() {
+  curl -sf -m 10 "$(cat "$state/vc/control-url")/vms" | python3 -c '
+import json, os, sys
+for vm in json.load(sys.stdin):
+    if os.path.dirname(vm["path"]).rsplit("/", 1)[-1] != "Duplicates":
+        print(vm["name"].upper() + "_SOURCE_DISK", vm["disks"][0]["path"])' |
+    while read -r variable path; do put "$variable" "$path"; done
 }
 
 stop_vcenter() { end labvc; }  # its guests end with it
