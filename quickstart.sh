@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# One command from a fresh machine to a running application that was moved from a vCenter to KVM.
-#   ./quickstart.sh              builds vmferry, starts the lab on loopback, moves an application, shows how to go back
-#   ./quickstart.sh --keep       leaves the lab up and prints how to drive it by hand
-#   ./quickstart.sh --embedded   the same runbook in an in-memory world: needs nothing but compiler and libraries
+# One command from a fresh machine to a running application that was moved from a vCenter to KVM, by the runbook
+# tests/data/seed-runbook.yaml and under the policy tests/data/seed-policy.yaml, as they are.
+#   ./quickstart.sh              builds vmferry, starts the lab on loopback, moves an application and brings it back
+#   ./quickstart.sh --keep       leaves the application on the target and the lab up; prints how to drive it by hand
+#   ./quickstart.sh --embedded   a shorter runbook in an in-memory world: needs nothing but compiler and libraries
 set -euo pipefail
-cd "$(dirname "$(realpath "$0")")"
+root=$(dirname "$(realpath "$0")")
+cd "$root"
 . cmake/packages.sh
 
 mode=lab keep=no
@@ -20,7 +22,17 @@ done
 
 bold() { if [[ -t 1 && -z ${NO_COLOR:-} ]]; then printf '\033[1m%s\033[0m\n' "$*"; else printf '%s\n' "$*"; fi; }
 step() { echo; bold "== $*"; }
-run() { echo "\$ ${*//$PWD\//}"; "$@"; }
+# Shows the command without the folders, and runs it.
+run() {
+  local shown='' word
+  for word in "$@"; do
+    word=${word#"$root"/build/quickstart/}; word=${word//$place\//}
+    [[ $word != *' '* ]] || word="\"$word\""
+    shown+=" $word"
+  done
+  echo "\$$shown"
+  "$@"
+}
 
 build() {
   step "packages"
@@ -38,8 +50,9 @@ place=$(mktemp -d "${TMPDIR:-/tmp}/vmferry-quickstart.XXXXXX")
 finish() {
   local code=$?
   trap - EXIT
+  cd "$root"
   if [[ $keep == yes && $code == 0 ]]; then return; fi
-  [[ ! -d $place/lab ]] || tests/lab/lab stop --state "$place/lab"
+  [[ ! -d $place/lab ]] || "$root/tests/lab/lab" stop --state "$place/lab"
   rm -rf "$place"
   exit "$code"
 }
@@ -54,26 +67,34 @@ wait_for() { local i; for i in $(seq 1200); do "$@" && return; read -rt 0.1 <> <
 # The id of the journal's last run.
 last_run() { "$vmferry" --json --journal "$place/journal.db" status | sed -n 's/.*"run":"\(r-[0-9a-f-]*\)".*/\1/p' | tail -n 1; }
 
-# The demonstration is a test too: who answers, with how many records.
+# The demonstration is a test too: who answers, with how many records, which server of the load balancer is in service,
+# and what the DNS record's TTL is.
 must_be() {
-  [[ $(platform "$APP1_URL") == "$1" && $(ask "$APP1_URL" records | wc -l) == "$2" ]] && return
-  echo "quickstart: expected $1 with $2 records" >&2
-  exit 1
+  local seen expected="$2 with 3 records; in service: $3; TTL $4 s"
+  seen="$(platform "$APP1_URL") with $(ask "$APP1_URL" records | wc -l) records; in service: $(in_service); TTL $(ttl) s"
+  bold "$1: $APP1_URL is answered by $seen"
+  [[ $seen == "$expected" ]] || { echo "quickstart: expected $expected" >&2; exit 1; }
 }
+in_service() {
+  exec 3<> "/dev/tcp/${HAPROXY_TCP/://}"
+  echo 'show stat' >&3
+  awk -F, '$1 == "app1" && $18 ~ /^UP/ && $2 != "BACKEND" {print $2}' <&3
+  exec 3>&-
+}
+ttl() { dig "@${BIND%:*}" -p "${BIND#*:}" +tcp +noall +answer app1.lab.test A | awk '{print $2}'; }
 
-main_job() {
-  local site=$1 runbook=$2
-  step "the plan: read live from the platforms, changes nothing"
-  run "$vmferry" plan "$runbook" --site "$site"
-  step "the run"
-  run "$vmferry" run "$runbook" --site "$site" --reason "quickstart"
+# Runs a command that must end with this exit code.
+ends_with() {
+  local wanted=$1 code=0; shift
+  run "$@" || code=$?
+  [[ $code == "$wanted" ]] || { echo "quickstart: exit code $code instead of $wanted" >&2; exit 1; }
 }
 
 the_trail() {
   local id; id=$(last_run)
   step "the audit trail: every event has its actor, time and evidence"
   run "$vmferry" audit verify --site "$1"
-  "$vmferry" audit show "$id" --site "$1" | cut -c1-150 | sed -n 1,12p
+  "$vmferry" audit show "$id" --site "$1" | sed -n 1,12p
   echo "  ... the rest: vmferry audit show $id"
 }
 
@@ -82,25 +103,46 @@ go_back() {
   run "$vmferry" rollback "$(last_run)" --site "$1" --reason "quickstart shows the way back"
 }
 
-lab_job() {
-  step "the lab: a vCenter with a guest that runs, libvirt, HAProxy, on loopback"
-  tests/lab/lab start --state "$place/lab" --apps 1
-  tests/lab/write-site.sh "$place/lab" "$place" app1=customer-analytics-api
+start_lab() {
+  step "the lab on loopback: vCenter with a guest that runs, libvirt, HAProxy, BIND, Prometheus, Alertmanager, restic"
+  tests/lab/lab start --state "$place/lab" --apps 1 --only vcenter,libvirt,haproxy,bind,prometheus,restic
+  tests/lab/write-seed.sh "$place/lab" "$place"
   . "$place/lab/env"
   curl -fsS -X POST "$VC_CONTROL/vms/app1/power-on"
   wait_for answers "$APP1_URL"
   local i
   for i in 1 2 3; do ask "$APP1_URL" record -d "order $i" >/dev/null; done
-  bold "before: $APP1_URL is answered by $(platform "$APP1_URL"), with $(ask "$APP1_URL" records | wc -l) records"
-  main_job "$place/site.yaml" "$place/customer-analytics-api.yaml"
-  bold "after: $APP1_URL is answered by $(platform "$APP1_URL"), with $(ask "$APP1_URL" records | wc -l) records"
-  must_be QEMU 3
-  the_trail "$place/site.yaml"
-  if [[ $keep == yes ]]; then keep_lab; return; fi
-  go_back "$place/site.yaml"
+  echo "the source is backed up, as every night:"
+  tests/lab/lab backup --state "$place/lab"
+}
+
+lab_job() {
+  start_lab
+  cd "$place"
+  local seed=(seed-runbook.yaml --site site.yaml --policy seed-policy.yaml)
+  step "the runbook from the field, word for word"
+  cat seed-runbook.yaml
+  must_be before VMware vmware 6
+  step "validate: the three documents, offline"
+  run "$vmferry" validate seed-runbook.yaml seed-policy.yaml site.yaml
+  step "the plan: read live from the systems, changes nothing"
+  run "$vmferry" plan "${seed[@]}"
+  step "the run: pre-checks, then it rests, since the policy wants an approval (exit code 12)"
+  ends_with 12 "$vmferry" run "${seed[@]}" --reason "quickstart"
+  local id; id=$(last_run)
+  step "approved: cutover and post-checks; then it would soak for 90 minutes, which we do not stay for"
+  run "$vmferry" approve "$id" --site site.yaml --reason "change 4711" --no-soak
+  must_be after QEMU kvm 1
+  step "every step, with how long it took"
+  run "$vmferry" status "$id" --site site.yaml
+  step "the soak: one sample of each rollback criterion"
+  run "$vmferry" criteria "$id" --site site.yaml
+  the_trail site.yaml
+  if [[ $keep == yes ]]; then keep_lab "$id"; return; fi
+  go_back site.yaml
   wait_for answers "$APP1_URL"
-  bold "back: $APP1_URL is answered by $(platform "$APP1_URL"), with $(ask "$APP1_URL" records | wc -l) records"
-  must_be VMware 3
+  must_be back VMware vmware 6
+  run "$vmferry" audit verify --site site.yaml
 }
 
 keep_lab() {
@@ -108,17 +150,21 @@ keep_lab() {
   cat <<TEXT
   cd $place
   curl $APP1_URL/cgi-bin/whoami
-  $vmferry status --site site.yaml
-  $vmferry rollback $(last_run) --site site.yaml --reason "trying it"
-  $vmferry commit $(last_run) --site site.yaml
-  $vmferry run customer-analytics-api.yaml --site site.yaml
-  end it:  $PWD/tests/lab/lab stop --state $place/lab && rm -rf $place
+  $vmferry status $1 --site site.yaml
+  $vmferry criteria $1 --site site.yaml
+  $vmferry rollback $1 --site site.yaml --reason "trying it"
+  $vmferry commit $1 --site site.yaml
+  $vmferry run seed-runbook.yaml --site site.yaml --policy seed-policy.yaml --reason "again"
+  end it:  $root/tests/lab/lab stop --state $place/lab && rm -rf $place
 TEXT
 }
 
 embedded_job() {
   cp runbooks/examples/embedded/* "$place/"
-  main_job "$place/site.yaml" "$place/customer-analytics-api.yaml"
+  step "the plan: read live from the platforms, changes nothing"
+  run "$vmferry" plan "$place/customer-analytics-api.yaml" --site "$place/site.yaml"
+  step "the run"
+  run "$vmferry" run "$place/customer-analytics-api.yaml" --site "$place/site.yaml" --reason "quickstart"
   the_trail "$place/site.yaml"
   go_back "$place/site.yaml"
 }

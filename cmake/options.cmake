@@ -23,6 +23,14 @@ if(VMFERRY_SANITIZE)
   endif()
 endif()
 
+# What every source of `target` finds compiled already.
+function(vmferry_precompile target)
+  target_precompile_headers(${target} PRIVATE ${ARGN} <nlohmann/json.hpp>)
+  if(VMFERRY_SANITIZE)
+    target_precompile_headers(${target} PRIVATE "${CMAKE_SOURCE_DIR}/cmake/json_once.h")
+  endif()
+endfunction()
+
 # vmferry_library(FOLDER PUBLIC LIBS...): all sources below FOLDER as the library vmferry_FOLDER.
 function(vmferry_library folder)
   cmake_parse_arguments(ARG "" "" "PUBLIC" ${ARGN})
@@ -34,6 +42,6 @@ function(vmferry_library folder)
   if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT VMFERRY_SANITIZE)
     target_compile_options(vmferry_${folder} PRIVATE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
   endif()
-  target_precompile_headers(vmferry_${folder} PRIVATE <algorithm> <chrono> <functional> <map> <memory> <string>
-    <string_view> <utility> <variant> <vector> <nlohmann/json.hpp>)
+  vmferry_precompile(vmferry_${folder} <algorithm> <chrono> <functional> <map> <memory> <string> <string_view> <utility>
+    <variant> <vector>)
 endfunction()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Contract of every target platform: domains.
+#include "plugins/target_boot.h"
 #include "tests/contracts/target_contract.h"
 
 namespace vmferry::contracts {
@@ -57,6 +58,26 @@ TEST_P(TargetContract, DomainIsDefinedAsAsked) {
   EXPECT_EQ(facts.disks[0].target, "vda");
   EXPECT_EQ(facts.disks[0].volume, Volume(overlay).path);
   EXPECT_EQ(facts.disks[0].format, "qcow2");
+}
+
+TEST_P(TargetContract, DiskSettingsArriveInTheDefinition) {
+  const std::string overlay = OverlayOver(SealedCopy("x"));
+  DefineRequest request = Definition(harness_->FreshName(), "key1", overlay);
+  ASSERT_GOOD(Ask(target::kEnsureDefined, request));
+  const DomainFacts plain = Domain(request.domain);
+  ASSERT_EQ(plain.disks.size(), 1U);
+  EXPECT_EQ(plain.disks[0].cache, "");
+  EXPECT_EQ(plain.disks[0].discard, "unmap");
+  EXPECT_EQ(plain.disks[0].io, "");
+  request.disks[0].cache = "directsync";
+  request.disks[0].discard = "ignore";
+  request.disks[0].io = "native";
+  ASSERT_GOOD(Ask(target::kEnsureDefined, request));
+  const DomainFacts facts = Domain(request.domain);
+  ASSERT_EQ(facts.disks.size(), 1U);
+  EXPECT_EQ(facts.disks[0].cache, "directsync");
+  EXPECT_EQ(facts.disks[0].discard, "ignore");
+  EXPECT_EQ(facts.disks[0].io, "native");
 }
 
 TEST_P(TargetContract, DefinitionMayBeRepeated) {
@@ -144,6 +165,55 @@ TEST_P(TargetContract, StopRequestReturnsAtOnce) {
   const auto asked = Ask(target::kRequestStop, request);
   ASSERT_GOOD(asked);
   EXPECT_EQ(asked->done, asked->state != "running");
+}
+
+TEST_P(TargetContract, ConsoleIsRecordedOnlyWhereItWasAskedFor) {
+  const std::string overlay = OverlayOver(SealedCopy("x"));
+  const DomainRequest request{harness_->FreshName(), "key1"};
+  DefineRequest definition = Definition(request.domain, request.key, overlay);
+  ASSERT_GOOD(Ask(target::kEnsureDefined, definition));
+  const auto none = Ask(target::kReadConsole, request);
+  ASSERT_GOOD(none);
+  EXPECT_FALSE(none->recorded);
+  EXPECT_FALSE(none->why.empty());
+  definition.console_pool = harness_->pool();
+  ASSERT_GOOD(Ask(target::kEnsureDefined, definition));
+  const auto empty = Ask(target::kReadConsole, request);
+  ASSERT_GOOD(empty);
+  EXPECT_TRUE(empty->recorded);
+  EXPECT_EQ(empty->text, "") << "it was never started";
+  ASSERT_GOOD(Ask(target::kEnsureRunning, request));
+  ASSERT_GOOD(Ask(target::kReadConsole, request));
+  ASSERT_GOOD(Ask(target::kEnsureStopped, request));
+  EXPECT_GOOD(Ask(target::kReadConsole, request)) << "it can be read when the domain has stopped";
+  ASSERT_GOOD(Ask(target::kEnsureUndefined, request));
+  EXPECT_KIND(Ask(target::kReadConsole, request), ErrorKind::kNotFound);
+  EXPECT_FALSE(harness_->VolumeThere(request.domain + "-key1.console"));
+}
+
+TEST_P(TargetContract, ConsoleAndAgentOfAnotherKeyAreNotTold) {
+  const std::string overlay = OverlayOver(SealedCopy("x"));
+  const std::string name = harness_->FreshName();
+  ASSERT_GOOD(Ask(target::kEnsureDefined, Definition(name, "key1", overlay)));
+  EXPECT_KIND(Ask(target::kReadConsole, DomainRequest{name, "key2"}), ErrorKind::kConflict);
+  EXPECT_KIND(Ask(target::kPingAgent, DomainRequest{name, "key2"}), ErrorKind::kConflict);
+  EXPECT_KIND(Ask(target::kPingAgent, DomainRequest{harness_->FreshName(), "key1"}), ErrorKind::kNotFound);
+}
+
+TEST_P(TargetContract, AgentThatIsNotThereIsAnAnswerAndADomainWithoutChannelIsNot) {
+  const std::string overlay = OverlayOver(SealedCopy("x"));
+  const DomainRequest request{harness_->FreshName(), "key1"};
+  DefineRequest definition = Definition(request.domain, request.key, overlay);
+  ASSERT_GOOD(Ask(target::kEnsureDefined, definition));
+  ASSERT_GOOD(Ask(target::kEnsureRunning, request));
+  EXPECT_KIND(Ask(target::kPingAgent, request), ErrorKind::kInvalid);
+  ASSERT_GOOD(Ask(target::kEnsureStopped, request));
+  definition.guest_agent = true;
+  ASSERT_GOOD(Ask(target::kEnsureDefined, definition));
+  const auto off = Ask(target::kPingAgent, request);
+  ASSERT_GOOD(off);
+  EXPECT_FALSE(off->answers);
+  EXPECT_FALSE(off->why.empty());
 }
 
 TEST_P(TargetContract, MissingDomainCannotBeStarted) {

@@ -21,8 +21,9 @@ void ExpectSameBytes(const std::string& read, const std::string& truth) {
 }  // namespace
 
 Result<std::string> SourceContract::ReadDisk(const DiskFacts& disk, const std::string& method,
-                                             const std::string& handle, std::uint64_t offset) {
-  const OpenDiskRequest request{vm_, disk.id, method, handle, offset};
+                                             const std::string& handle, std::uint64_t offset,
+                                             const std::string& snapshot) {
+  const OpenDiskRequest request{vm_, disk.id, method, handle, offset, snapshot};
   const auto reader = Open<DiskReader>(harness_->plugin(), source::kOpenDisk, request, CallContext{});
   if (!reader) return reader.error();
   EXPECT_EQ((*reader)->size(), disk.capacity_bytes);
@@ -81,6 +82,24 @@ TEST_P(SourceContract, FolderReadsFromAnOffset) {
   ASSERT_GOOD(bytes);
   std::string truth = harness_->DiskBytes(disk);
   ExpectSameBytes(bytes->substr(static_cast<std::size_t>(offset)), truth.substr(static_cast<std::size_t>(offset)));
+}
+
+// What the guest writes afterwards goes elsewhere.
+TEST_P(SourceContract, ASnapshotIsReadByFolderWhileTheVmRuns) {
+  ASSERT_TRUE(Finish(source::kEnsurePoweredOff));
+  const DiskFacts disk = Facts().disks.at(0);
+  const std::string truth = harness_->DiskBytes(disk);
+  const SnapshotRequest snapshot{vm_, "vmferry", "key-of-a-rehearsal"};
+  ASSERT_GOOD(Ask(source::kEnsureSnapshot, snapshot));
+  ASSERT_TRUE(Finish(source::kEnsurePoweredOn));
+  harness_->AwaitTools();
+  const Result<std::string> bytes = ReadDisk(disk, "folder", "", 0, snapshot.key);
+  ASSERT_GOOD(bytes);
+  ExpectSameBytes(*bytes, truth);
+  EXPECT_KIND(ReadDisk(disk, "folder", "", 0, "another key"), ErrorKind::kNotFound);
+  EXPECT_KIND(ReadDisk(disk, "nfc", "", 0, snapshot.key), ErrorKind::kInvalid);
+  ASSERT_GOOD(Ask(source::kEnsureNoSnapshot, snapshot));
+  EXPECT_KIND(ReadDisk(disk, "folder", "", 0, snapshot.key), ErrorKind::kNotFound);
 }
 
 TEST_P(SourceContract, NfcCannotStartInTheMiddle) {

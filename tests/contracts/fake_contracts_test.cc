@@ -5,6 +5,9 @@
 #include "plugins/fake/fake.h"
 #include "plugins/fake/guest_disk.h"
 #include "plugins/fake/world_json.h"
+#include "tests/contracts/backup_contract.h"
+#include "tests/contracts/dns_contract.h"
+#include "tests/contracts/flow_contract.h"
 #include "tests/contracts/load_balancer_contract.h"
 #include "tests/contracts/probe_contract.h"
 #include "tests/contracts/source_contract.h"
@@ -163,6 +166,39 @@ class FakeLoadBalancer final : public LoadBalancerHarness, FakeSystem {
   }
 };
 
+class FakeDnsServers final : public DnsHarness, FakeSystem {
+ public:
+  FakeDnsServers() : FakeSystem(Make()) {}
+  Plugin& plugin() override { return *plugin_; }
+  std::string zone() override { return "example.com"; }
+  RecordSet Truth(const std::string& name, const std::string& type) override {
+    return See<RecordSet>([&](WorldData& world) {
+      for (const FakeRecords& entry : world.dns.records)
+        if (entry.name == name && entry.type == type) return entry.set;
+      return RecordSet{};
+    });
+  }
+  int Changes() override {
+    return See<int>([](WorldData& world) { return static_cast<int>(world.history.size()); });
+  }
+  void SomebodySets(const std::string& name, const std::string& type, const RecordSet& records) override {
+    See<bool>([&](WorldData& world) {
+      std::erase_if(world.dns.records,
+                    [&](const FakeRecords& entry) { return entry.name == name && entry.type == type; });
+      if (!records.values.empty()) world.dns.records.push_back({name, type, records});
+      return true;
+    });
+  }
+
+ private:
+  static WorldData Make() {
+    WorldData world = ExampleWorld(1);
+    world.dns.zones = {"example.com"};
+    world.dns.lag_polls = 2;
+    return world;
+  }
+};
+
 class FakeProbe final : public ProbeHarness, FakeSystem {
  public:
   FakeProbe() : FakeSystem(Make()) {}
@@ -182,6 +218,51 @@ class FakeProbe final : public ProbeHarness, FakeSystem {
   }
 };
 
+class FakeBackupProduct final : public BackupHarness, FakeSystem {
+ public:
+  explicit FakeBackupProduct(int polls) : FakeSystem(Make(polls)) {}
+  Plugin& plugin() override { return *plugin_; }
+  std::string existing_path() override { return "/srv"; }
+  int Kept() override {
+    return See<int>([](WorldData& world) { return static_cast<int>(world.vault.backups.size()); });
+  }
+  void Damage() override {
+    See<bool>([](WorldData& world) { return world.vault.backups.back().damaged = true; });
+  }
+  bool WorksLeft() override {
+    return See<bool>([](WorldData& world) { return !world.vault.works.empty(); });
+  }
+
+ private:
+  static WorldData Make(int polls) {
+    WorldData world = ExampleWorld(1);
+    world.vault.backups.clear();
+    world.vault.polls = polls;
+    return world;
+  }
+};
+
+class FakeFlow final : public FlowHarness, FakeSystem {
+ public:
+  FakeFlow() : FakeSystem(Make()) {}
+  Plugin& plugin() override { return *plugin_; }
+  FlowRequest open() override { return {"web1", 80, 1000}; }
+  FlowRequest closed() override { return {"web1", 81, 1000}; }
+  FlowRequest unresolvable() override { return {"nowhere.invalid", 80, 1000}; }
+
+ private:
+  static WorldData Make() {
+    WorldData world = ExampleWorld(1);
+    world.host.flows = {{"web1:80", "connected"}, {"web1:81", "refused"}, {"nowhere.invalid:80", "unresolved"}};
+    return world;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Fake, BackupContract,
+    ::testing::Values(Maker<BackupHarness>{"quick", [] { return std::make_unique<FakeBackupProduct>(0); }},
+                      Maker<BackupHarness>{"slow", [] { return std::make_unique<FakeBackupProduct>(3); }}),
+    MakerName());
 INSTANTIATE_TEST_SUITE_P(
     Fake, SourceContract,
     ::testing::Values(Maker<SourceHarness>{"quick", [] { return std::make_unique<FakeSource>(0); }},
@@ -195,6 +276,12 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(Fake, LoadBalancerContract,
                          ::testing::Values(Maker<LoadBalancerHarness>{
                              "two_instances", [] { return std::make_unique<FakeLoadBalancer>(); }}),
+                         MakerName());
+INSTANTIATE_TEST_SUITE_P(Fake, DnsContract, ::testing::Values(Maker<DnsHarness>{"world", [] {
+                           return std::make_unique<FakeDnsServers>();
+                         }}), MakerName());
+INSTANTIATE_TEST_SUITE_P(Fake, FlowContract,
+                         ::testing::Values(Maker<FlowHarness>{"world", [] { return std::make_unique<FakeFlow>(); }}),
                          MakerName());
 INSTANTIATE_TEST_SUITE_P(Fake, ProbeContract,
                          ::testing::Values(Maker<ProbeHarness>{"world", [] { return std::make_unique<FakeProbe>(); }}),

@@ -79,6 +79,17 @@ TEST_P(LoadBalancerContract, MissingPoolAndServerAreNotFoundAndNamed) {
               ErrorKind::kNotFound);
 }
 
+TEST_P(LoadBalancerContract, WhetherAServerCanBeSetIsToldAndNothingIs) {
+  for (const std::string& server : {harness_->ready_server(), harness_->idle_server()})
+    EXPECT_GOOD(Ask(load_balancer::kCheckSetServer, LbServerQuery{harness_->pool(), server}));
+  ExpectEverywhere(harness_->ready_server(), "ready");
+  ExpectEverywhere(harness_->idle_server(), "maint");
+  const auto server = Ask(load_balancer::kCheckSetServer, LbServerQuery{harness_->pool(), "noserver7"});
+  EXPECT_KIND(server, ErrorKind::kNotFound);
+  EXPECT_NE(Text(server).find("noserver7"), std::string::npos) << Text(server);
+  EXPECT_KIND(Ask(load_balancer::kCheckSetServer, LbServerQuery{"nopool7", "noserver7"}), ErrorKind::kNotFound);
+}
+
 TEST_P(LoadBalancerContract, UnknownStateIsInvalidAndChangesNothing) {
   const std::string server = harness_->ready_server();
   EXPECT_KIND(Ask(load_balancer::kSetServer, SetServerRequest{harness_->pool(), server, "sleepy", -1}),

@@ -58,7 +58,7 @@ class SourceContract : public ::testing::TestWithParam<Maker<SourceHarness>> {
   bool Finish(const Call<PowerRequest, PowerReply>& call, const std::string& claim = "");
   // Reads a disk to its end, into a buffer as large as the disk.
   Result<std::string> ReadDisk(const DiskFacts& disk, const std::string& method, const std::string& handle,
-                               std::uint64_t offset = 0);
+                               std::uint64_t offset = 0, const std::string& snapshot = "");
 
   std::unique_ptr<SourceHarness> harness_;
   std::string vm_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plugins/stream.h"
+#include "plugins/target_network.h"
 #include "plugins/target_platform.h"
 #include "tests/contracts/contract.h"
 

@@ -3,6 +3,7 @@
 // Contract of every target platform: the host and its volumes. Domains: domain_contract.cc.
 #include <algorithm>
 
+#include "plugins/target_volumes.h"
 #include "tests/contracts/target_contract.h"
 
 namespace vmferry::contracts {
@@ -53,6 +54,65 @@ std::string TargetContract::OverlayOver(const std::string& base) {
   EXPECT_GOOD(Ask(target::kEnsureVolume, request));
   EXPECT_GOOD(Ask(target::kEnsureVolume, request)) << "may be repeated";
   return overlay;
+}
+
+TEST_P(TargetContract, VolumesAreListedByTheBeginningOfTheirNames) {
+  const std::string name = harness_->FreshName();
+  ASSERT_GOOD(Ask(target::kEnsureVolume, RawVolume(name + "-two.raw")));
+  ASSERT_GOOD(Ask(target::kEnsureVolume, RawVolume(name + "-one.raw")));
+  const std::string sealed = SealedCopy("listed");
+  const auto list = Ask(target::kListVolumes, VolumeListQuery{harness_->pool(), name + "-"});
+  ASSERT_GOOD(list);
+  EXPECT_EQ(list->volumes, (std::vector<std::string>{name + "-one.raw", name + "-two.raw"})) << "sorted";
+  const auto one = Ask(target::kListVolumes, VolumeListQuery{harness_->pool(), sealed});
+  ASSERT_GOOD(one);
+  EXPECT_EQ(one->volumes, std::vector<std::string>{sealed}) << "without its seal";
+  const auto all = Ask(target::kListVolumes, VolumeListQuery{harness_->pool(), ""});
+  ASSERT_GOOD(all);
+  EXPECT_GE(all->volumes.size(), 2u);
+  EXPECT_FALSE(Ask(target::kListVolumes, VolumeListQuery{"no-such-pool", ""}));
+}
+
+// Several runs reserve room in one pool: each must see the others', and none must use it up.
+TEST_P(TargetContract, AVolumeThatHoldsRoomIsCountedAndTakesNone) {
+  const auto pool = [&] {
+    const auto facts = Ask(target::kDescribeTarget, PlatformQuery{});
+    EXPECT_GOOD(facts);
+    for (const PoolFacts& entry : facts ? facts->pools : std::vector<PoolFacts>())
+      if (entry.name == harness_->pool()) return entry;
+    return PoolFacts{};
+  };
+  const PoolFacts before = pool();
+  const std::string name = harness_->FreshName() + std::string(kReserveSuffix);
+  const EnsureVolumeRequest request{harness_->pool(), name, "raw", 8 * kMib, "", ""};
+  for (int repeat = 0; repeat < 2; ++repeat) ASSERT_GOOD(Ask(target::kEnsureVolume, request));
+  EXPECT_EQ(Volume(name).capacity_bytes, 8 * kMib);
+  EXPECT_LT(Volume(name).allocation_bytes, kMib);
+  EXPECT_EQ(pool().reserved_bytes, before.reserved_bytes + 8 * kMib);
+  ASSERT_GOOD(Ask(target::kEnsureNoVolume, RemoveVolumeRequest{harness_->pool(), name, false}));
+  EXPECT_EQ(pool().reserved_bytes, before.reserved_bytes);
+}
+
+TEST_P(TargetContract, NetworksAreLookedUpByTheirMapping) {
+  const auto user = Ask(target::kDescribeNetwork, NetworkQuery{"user"});
+  ASSERT_GOOD(user);
+  EXPECT_TRUE(user->exists && user->active);
+  const auto missing = Ask(target::kDescribeNetwork, NetworkQuery{"network:" + harness_->FreshName()});
+  ASSERT_GOOD(missing);
+  EXPECT_FALSE(missing->exists || missing->active);
+  EXPECT_KIND(Ask(target::kDescribeNetwork, NetworkQuery{"nonsense"}), ErrorKind::kInvalid);
+}
+
+// Not every platform has filters; one that has none must not be taken for one whose filter is missing.
+TEST_P(TargetContract, AMissingFilterIsAnAnswerOrThePlatformHasNone) {
+  const auto filter = Ask(target::kDescribeFilter, FilterQuery{harness_->FreshName()});
+  if (filter) {
+    EXPECT_FALSE(filter->exists);
+    EXPECT_TRUE(filter->rules.empty());
+  } else {
+    EXPECT_KIND(filter, ErrorKind::kInvalid);
+    EXPECT_FALSE(filter.error().advice.empty());
+  }
 }
 
 TEST_P(TargetContract, HostSaysWhatItCanRun) {

@@ -76,6 +76,9 @@ void CheckText(const std::string& text) {
   Inspect(CheckFiles({"input.yaml"}, options));
   Inspect(CheckWave("input.yaml", "site.yaml", options));
   Inspect(CheckWave("runbook.yaml", "input.yaml", options));
+  CheckOptions with_policy = options;
+  with_policy.policies = {{"input.yaml"}, {}};
+  Inspect(CheckWave("runbook.yaml", "site.yaml", with_policy));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
 
 #include "tests/orchestrator/story.h"
 
@@ -30,16 +31,25 @@ struct Case {
 
 constexpr int kEvery = kStride;  // calls; a run makes some 250 of them, most of them looks
 
+// The example in full makes three times as many calls: of those that the other examples make too, faults come there.
+bool IsTried(Example example, const CallSpec& call) {
+  static const std::set<std::string_view> known{"source", "target", "load_balancer"};
+  return example != Example::kInFull || !known.contains(call.role);
+}
+
 class FaultMatrix : public testing::TestWithParam<Case> {
  protected:
-  // Runs (and rolls back) with a fault at call `at`; 0: none. How many calls there were, in `calls_`.
+  // Runs (and rolls back) with a fault at call `at` of those that are tried; 0: none. How many of them there were, in
+  // `calls_`.
   void Play(FakeRun& run, int at) {
     run.UseClock(clock_);
+    clock_.tick_ms = TickOf(GetParam().example);
     calls_ = 0;
     const Case& which = GetParam();
-    const FaultPicker picker = [this, at, which](const CallSpec&, const Json&) {
-      const int call = ++calls_;
-      const bool now = at > 0 && (which.for_ever ? call >= at : call == at);
+    const FaultPicker picker = [this, at, which](const CallSpec& spec, const Json&) {
+      const bool tried = IsTried(which.example, spec);
+      const int call = tried ? ++calls_ : calls_.load();
+      const bool now = at > 0 && (which.for_ever ? call >= at : tried && call == at);
       if (now && which.for_ever) clock_.tick_ms = 5000;
       return now ? which.kind.fault : Fault();
     };
@@ -77,7 +87,7 @@ TEST_P(FaultMatrix, EndsWellOrRestsWithANameUntilMended) {
   FakeRun whole(GetParam().example);
   Play(whole, 0);
   const int calls = calls_;
-  ASSERT_GT(calls, 20);
+  ASSERT_GT(calls, which.example == Example::kInFull && which.rollback ? 5 : 20);
   for (int at = 1; at <= calls; at += kEvery) {
     FakeRun run(which.example);
     Story story(run);
@@ -87,7 +97,7 @@ TEST_P(FaultMatrix, EndsWellOrRestsWithANameUntilMended) {
       EXPECT_FALSE(first.reason.empty()) << "call " << at << ": it rests and does not say why";
     }
     run.fault = nullptr;
-    clock_.tick_ms = 20;
+    clock_.tick_ms = TickOf(which.example);
     for (int i = 0; i < 3 && Parked(run.Application(run.State().order.front())); ++i)
       EXPECT_TRUE(run.Decide("resume", {}));
     const ApplicationState& state = run.Application(run.State().order.front());

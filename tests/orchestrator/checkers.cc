@@ -18,6 +18,7 @@ StepOf StepOfEvent(const Event& event) {
 // While an effect may happen; both ends belong to it, since milliseconds tell no order within one.
 struct Span {
   StepOf step;
+  std::string name;
   std::int64_t from_ms = 0;
   std::int64_t until_ms = std::numeric_limits<std::int64_t>::max();
 };
@@ -34,7 +35,8 @@ bool Ends(const Event& event) {
 std::vector<Span> OpenSpans(const std::vector<Event>& events) {
   std::vector<Span> spans;
   for (const Event& event : events) {
-    if (Begins(event) && event.payload.value("effect", false)) spans.push_back({StepOfEvent(event), event.at.wall_ms});
+    if (Begins(event) && event.payload.value("effect", false))
+      spans.push_back({StepOfEvent(event), event.payload.value("name", ""), event.at.wall_ms});
     if (!Ends(event)) continue;
     for (Span& span : spans)
       if (span.step == StepOfEvent(event)) span.until_ms = std::min(span.until_ms, event.at.wall_ms);
@@ -91,18 +93,53 @@ void NothingTwice(const std::vector<Fact>& history, Faults& faults) {
     if (once.contains(fact.effect) && ++times[Words(fact)] > 1) faults.push_back("done twice: " + Words(fact));
 }
 
+void NoBackupTwice(const std::vector<Fact>& history, Faults& faults) {
+  std::set<std::string> begun;
+  for (const Fact& fact : history)
+    if (fact.effect == "backup-begun" && !begun.insert(fact.object).second)
+      faults.push_back("a second backup for the key " + fact.object);
+}
+
+void SignalsAreCleared(const std::vector<Fact>& history, Faults& faults) {
+  std::set<std::string> raised;
+  for (const Fact& fact : history) {
+    const std::string series = fact.object + fact.detail.value("labels", Json::object()).dump();
+    if (fact.effect == "signal") raised.insert(series);
+    if (fact.effect == "no-signal") raised.erase(series);
+  }
+  for (const std::string& series : raised) faults.push_back("the signal still stands: " + series);
+}
+
 void CheckHistory(const std::vector<Fact>& history, std::size_t machines, Faults& faults) {
   NeverTwo(history, machines, faults);
   TrafficRule(history, faults);
   FinishedCopiesAreKept(history, faults);
   NothingTwice(history, faults);
+  NoBackupTwice(history, faults);
+  SignalsAreCleared(history, faults);
+}
+
+bool MayCause(const std::string& step, const std::string& effect) {
+  static const std::map<std::string, std::set<std::string>> causes{
+      {"dns", {"dns_ttl_lowered", "update_dns"}},
+      {"signal", {"alerting_signals_present"}},
+      {"no-signal", {"alerting_signals_present"}},
+      {"backup-begun", {"backup_job_succeeds"}},
+      {"backup-stopped", {"backup_job_succeeds"}},
+      {"restore-begun", {"backup_job_succeeds"}},
+      {"claimed", {"claim_source"}},
+      {"lb", {"quiesce_application", "update_load_balancer"}},
+      {"target-on", {"power_on_target"}},
+      {"merged", {"merge_overlay"}}};
+  const auto found = causes.find(effect);
+  return found == causes.end() || found->second.contains(step);
 }
 
 void IntentFirst(const std::vector<Fact>& history, const std::vector<Event>& events, Faults& faults) {
   const std::vector<Span> spans = OpenSpans(events);
   for (const Fact& fact : history) {
     const bool intended = std::any_of(spans.begin(), spans.end(), [&fact](const Span& span) {
-      return span.from_ms <= fact.at_ms && fact.at_ms <= span.until_ms;
+      return span.from_ms <= fact.at_ms && fact.at_ms <= span.until_ms && MayCause(span.name, fact.effect);
     });
     if (!intended)
       faults.push_back("an effect without an intent: " + Words(fact) + " at " + std::to_string(fact.at_ms));
@@ -128,6 +165,20 @@ void SourceIsKept(const WorldData& before, const WorldData& now, Faults& faults)
     else if (!SameDisks(vm, *still))
       faults.push_back("the source VM has not its disks any more: " + vm.facts.path);
   }
+}
+
+void NamesAreAsBefore(const WorldData& before, const WorldData& now, Faults& faults) {
+  const auto words = [](const WorldData& world) {
+    std::set<std::string> records;
+    for (const FakeRecords& entry : world.dns.records)
+      records.insert(entry.name + " " + entry.type + ": " + InWords(entry.set));
+    return records;
+  };
+  const std::set<std::string> was = words(before), is = words(now);
+  for (const std::string& record : was)
+    if (!is.contains(record)) faults.push_back("the name servers do not say any more: " + record);
+  for (const std::string& record : is)
+    if (!was.contains(record)) faults.push_back("the name servers did not say before: " + record);
 }
 
 std::string Picture(const WorldData& world) {

@@ -20,7 +20,9 @@ Event At(std::int64_t wall_ms, EventKind kind, int step, Json payload = Json::ob
   return event;
 }
 
-Event Intent(std::int64_t wall_ms, int step) { return At(wall_ms, EventKind::kIntent, step, {{"effect", true}}); }
+Event Intent(std::int64_t wall_ms, int step, const char* name = "claim_source") {
+  return At(wall_ms, EventKind::kIntent, step, {{"effect", true}, {"name", name}});
+}
 Event Outcome(std::int64_t wall_ms, int step, const char* result) {
   return At(wall_ms, EventKind::kOutcome, step, {{"result", result}});
 }
@@ -42,6 +44,55 @@ TEST(Checkers, AnEffectLiesBetweenIntentAndOutcome) {
 
 TEST(Checkers, AFailedAttemptMayStillTakeEffect) {
   EXPECT_EQ(FaultsAt(300, {Intent(100, 3), Outcome(200, 3, "failed")}), 0U);
+}
+
+TEST(Checkers, TheIntentOfAnotherStepAllowsNothing) {
+  const std::vector<Event> events{Intent(100, 3, "update_dns"), Outcome(200, 3, "done")};
+  const auto faults = [&](const char* effect) {
+    Faults found;
+    IntentFirst({Fact{1, 150, "", effect, "x"}}, events, found);
+    return found.size();
+  };
+  EXPECT_EQ(faults("dns"), 0U);
+  EXPECT_EQ(faults("fence"), 0U) << "an effect that belongs to no step in particular";
+  for (const char* effect : {"signal", "no-signal", "backup-begun", "backup-stopped", "restore-begun", "claimed", "lb"})
+    EXPECT_EQ(faults(effect), 1U) << effect;
+}
+
+TEST(Checkers, AKeyStandsForOneBackup) {
+  std::vector<Fact> history{{1, 0, "", "backup-begun", "0123"}, {2, 0, "", "backup-begun", "4567"}};
+  Faults faults;
+  NoBackupTwice(history, faults);
+  EXPECT_TRUE(faults.empty());
+  history.push_back({3, 0, "", "backup-begun", "0123"});
+  NoBackupTwice(history, faults);
+  EXPECT_EQ(faults, Faults{"a second backup for the key 0123"});
+}
+
+TEST(Checkers, ASignalIsClearedByItsLabels) {
+  const Json ours{{"labels", {{"vmferry", "0123"}}}}, others{{"labels", {{"vmferry", "4567"}}}};
+  std::vector<Fact> history{{1, 0, "", "signal", "trial", ours}, {2, 0, "", "no-signal", "trial", others}};
+  Faults faults;
+  SignalsAreCleared(history, faults);
+  EXPECT_EQ(faults, Faults{"the signal still stands: trial{\"vmferry\":\"0123\"}"});
+  history.push_back({3, 0, "", "no-signal", "trial", ours});
+  faults.clear();
+  SignalsAreCleared(history, faults);
+  EXPECT_TRUE(faults.empty());
+}
+
+TEST(Checkers, NamesHaveTheirValuesAndTtlsBack) {
+  const WorldData before = ExampleWorld(1);
+  Faults faults;
+  NamesAreAsBefore(before, before, faults);
+  EXPECT_TRUE(faults.empty());
+  WorldData now = before;
+  now.dns.records.front().set.ttl = 1;
+  NamesAreAsBefore(before, now, faults);
+  EXPECT_EQ(faults.size(), 2U) << "what is gone, and what came";
+  now.dns.records.clear();
+  NamesAreAsBefore(before, now, faults);
+  EXPECT_EQ(faults.size(), 3U);
 }
 
 TEST(Checkers, TheIntentOfACheckAllowsNothing) {

@@ -136,6 +136,43 @@ TEST(Decide, ABlockedRollbackRestsAndResumesWhereItWas) {
   EXPECT_EQ(story.Decision("resume").Next().kind, Command::Kind::kUndoStep);
 }
 
+TEST(Decide, APolicyThatWantsApprovalHoldsBeforeTheCutover) {
+  Plan plan = FourSteps();
+  plan.policy.approval = {"strict", "stricter"};
+  Story story;
+  story.Phase("pre-checks").Intent(0, false).Done(0).Phase("conversion");
+  const Command hold = Decide(plan, story.state(), 0);
+  EXPECT_EQ(hold.kind, Command::Kind::kHold);
+  EXPECT_EQ(hold.activity, Activity::kHolding);
+  EXPECT_EQ(hold.holds_for, kForApproval);
+  EXPECT_NE(hold.reason.find("strict, stricter"), std::string::npos) << hold.reason;
+  story.Tell(EventKind::kHold, -1, {{"activity", "holding"}, {"why", "so"}, {"for", "approval"}});
+  EXPECT_EQ(Decide(plan, story.state(), 0).kind, Command::Kind::kRest);
+  story.Decision("resume");
+  EXPECT_EQ(Decide(plan, story.state(), 0).kind, Command::Kind::kRest) << "a resume is no approval";
+  story.Decision("approve");
+  EXPECT_EQ(Decide(plan, story.state(), 0).step, 0) << "the check looks again";
+  story.Intent(0, false).Done(0);
+  EXPECT_EQ(Decide(plan, story.state(), 0).phase, Phase::kConversion);
+  story.Phase("conversion");
+  EXPECT_EQ(Decide(plan, story.state(), 0).phase, Phase::kCutover);
+}
+
+// A hold of an older journal says nothing of what it is for.
+TEST(Fold, AHoldForNothingInParticularEndsWithAResume) {
+  Story story;
+  story.Phase("cutover").Tell(EventKind::kHold, -1, {{"activity", "holding"}, {"why", "so"}});
+  EXPECT_EQ(story.state().holds_for, "");
+  EXPECT_EQ(story.Decision("resume").state().activity, Activity::kWorking);
+}
+
+TEST(Fold, AnOverrideChangesNothing) {
+  Story story;
+  story.Phase("pre-checks").Tell(EventKind::kDecision, -1, {{"kind", "override"}, {"reason", "must"}});
+  EXPECT_EQ(story.state().activity, Activity::kWorking);
+  EXPECT_EQ(story.state().reason, "");
+}
+
 TEST(Decide, BackOffDoublesUpToHalfAMinute) {
   EXPECT_EQ(RetryAt(1, 0), 1000);
   EXPECT_EQ(RetryAt(2, 0), 2000);

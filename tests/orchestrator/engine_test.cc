@@ -108,7 +108,7 @@ TEST(Engine, RollbackAfterCommitIsRefused) {
 TEST(Engine, AFailedPreCheckAbortsWithNothingTouched) {
   FakeRun run(1);
   const Status changed = run.world->Change([](WorldData& world) {
-    world.vms[0].snapshots.push_back({"snap-1", "before upgrade", ""});
+    world.vms[0].snapshots.push_back({"snap-1", "before upgrade", "", {}});
     ++world.revision;
   });
   ASSERT_TRUE(changed.ok());
@@ -585,6 +585,85 @@ TEST(Engine, SourceAndTargetNeverRunTogetherOnTheNetwork) {
     EXPECT_FALSE(source && target) << "after " << fact.effect << " " << fact.object;
   }
   EXPECT_TRUE(source);
+}
+
+// A metrics server that was down for 15 s rolled a healthy migration back. What cannot be looked at says nothing.
+TEST(Engine, ACheckIsAskedUntilItsDeadline) {
+  const TickingClock clock;
+  FakeRun run(1);
+  run.UseClock(clock);
+  std::atomic<int> left = 20;
+  run.fault = [&](const CallSpec& call, const Json& request) {
+    const bool asked = call.role == "probe" && request.value("url", "").find("kvm") != std::string::npos;
+    const bool now = asked && left.fetch_sub(1) > 0;
+    return now ? Fault{Fault::Kind::kBefore, ErrorKind::kUnavailable} : Fault{};
+  };
+  for (PlannedStep& step : run.submission.wave.plans.front().steps)
+    if (step.name == "smoke_test") step.deadline = std::chrono::hours(1);
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_LT(left, 0);
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+}
+
+// An effect that takes hours ended with its fifth time-out, however much had gone well between them.
+TEST(Engine, OnlyFailuresInARowCountAgainstAnEffect) {
+  TickingClock clock;
+  clock.tick_ms = 30000;
+  FakeRun run(1);
+  run.UseClock(clock);
+  for (PlannedStep& step : run.submission.wave.plans.front().steps) step.deadline = std::chrono::hours(24 * 365);
+  ASSERT_TRUE(run.world->Change([](WorldData& world) {
+    world.vms[0].shutdown_polls = 30;
+    ++world.revision;
+  }));
+  for (PlannedStep& step : run.submission.wave.plans.front().steps)
+    if (step.name == "quiesce_application") step.parameters["guestShutdownDeadline"] = std::int64_t{24} * 365 * 3600000;
+  std::atomic<bool> shutting_down = false;
+  std::atomic<int> looks = 0;
+  std::atomic<int> failures = 0;
+  run.fault = [&](const CallSpec& call, const Json&) {
+    if (call.name == "RequestShutdown") shutting_down = true;
+    if (call.name == "EnsureVolume") shutting_down = false;
+    if (!shutting_down || call.name != "DescribeVm" || ++looks % 4 != 0) return Fault{};
+    ++failures;
+    return Fault{Fault::Kind::kBefore, ErrorKind::kUnavailable};
+  };
+  ASSERT_TRUE(run.Run().ok());
+  EXPECT_GT(failures, run.options.max_attempts);
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+}
+
+// A run went on with the site of `--site`, and the trail named the one it had begun with; the next resume went back to
+// that.
+TEST(Engine, AnotherSiteIsJournaledAndStaysTheRuns) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Submit());
+  Site mended = run.submission.site;
+  mended.networks["another"] = "user";
+  ASSERT_TRUE(run.Decide("resume", {}, &mended));
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak) << run.Application(kApi).reason;
+  EXPECT_EQ(run.State().wave["site"], SiteToJson(mended));
+  ASSERT_TRUE(run.Decide("rollback", {}, &mended));
+  int told = 0;
+  for (const Event& event : run.Events())
+    if (event.payload.value("kind", "") == "site") {
+      ++told;
+      EXPECT_EQ(event.application, "");
+      EXPECT_EQ(event.actor, "tester");
+    }
+  EXPECT_EQ(told, 1) << "the same site again is none that is new";
+}
+
+TEST(Engine, ASiteWithOtherPlatformsIsRefused) {
+  FakeRun run(1);
+  ASSERT_TRUE(run.Submit());
+  Site elsewhere = run.submission.site;
+  for (SystemEntry& system : elsewhere.systems)
+    if (system.name == "kvm") system.zone = "zone-c";
+  const Status refused = run.Decide("resume", {}, &elsewhere);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("platform `kvm`"), std::string::npos) << refused.error().message;
+  EXPECT_EQ(run.Application(kApi).phase, Phase::kPlanned);
 }
 
 // A `rollback RUN --site SITE` with the very site the run works with was refused as if it were another one. An order

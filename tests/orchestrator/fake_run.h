@@ -33,9 +33,14 @@ class TickingClock final : public Clock {
 };
 
 // A runbook of runbooks/examples, on a world made for it.
-enum class Example { kEmbedded, kTwoMachines, kPartnerPortal };
+enum class Example { kEmbedded, kTwoMachines, kPartnerPortal, kInFull };
 std::string NameOf(Example example);  // "TwoMachines"
-inline constexpr std::array kExamples{Example::kEmbedded, Example::kTwoMachines, Example::kPartnerPortal};
+// What waits some seconds for caches and windows shall not look hundreds of times meanwhile.
+constexpr int TickOf(Example example) {
+  return example == Example::kInFull ? 100 : 20;
+}
+inline constexpr std::array kExamples{Example::kEmbedded, Example::kTwoMachines, Example::kPartnerPortal,
+                                     Example::kInFull};
 
 class FakeRun {
  public:
@@ -54,9 +59,12 @@ class FakeRun {
     this->clock = &clock;
     options.longest_wait = std::chrono::milliseconds(0);
   }
+  // Journals the run; its engine ends before anything begins.
+  Status Submit();
   // Each runs an engine until everything rests.
   Status Run();
-  Status Decide(const std::string& kind, const std::vector<std::string>& applications);
+  // With `site`, as with --site.
+  Status Decide(const std::string& kind, const std::vector<std::string>& applications, const Site* site = nullptr);
   Status Assume(const std::string& step, const std::string& assume);  // "done" or "not-done"
   // What the last engine's run came to, folded anew from the journal.
   RunState State() const;
@@ -69,11 +77,13 @@ class FakeRun {
   MemoryJournal journal;
   std::string run_id;
   EngineOptions options;
+  std::size_t threads = 4;  // for step calls
+  std::vector<std::weak_ptr<SystemSet>> made_systems;
   const Clock* clock = nullptr;  // the system's by default
   Submission submission;
 
  private:
-  Status Decide(const Decision& decision);
+  Status Decide(const Decision& decision, const Site* site = nullptr);
   Status WithEngine(const std::function<Status(Engine&)>& order);
   RunState folded_;
 };

@@ -32,16 +32,19 @@ PlannedStep Planned(Phase phase, const std::string& name, bool effect) {
 }
 
 // A check; an effect whose failed undo does not stop the rest, and one whose does; a check; and a merge past which
-// nothing goes back.
+// nothing goes back. A policy wants the cutover approved.
 Plan FiveSteps() {
   Plan plan;
   plan.application.name = "app";
   plan.steps = {Planned(Phase::kPreChecks, "check", false), Planned(Phase::kCutover, "copy", true),
                 Planned(Phase::kCutover, "switch", true), Planned(Phase::kPostChecks, "look", false),
-                Planned(Phase::kCommit, "merge", true)};
+                Planned(Phase::kCommit, "merge", true), Planned(Phase::kCommit, "retire", true)};
   plan.steps[1].undo_continues = true;
   plan.steps[2].moves_traffic = true;
   plan.steps[4].point_of_no_return = true;
+  plan.steps[5].point_of_no_return = plan.steps[5].needs_approval = true;
+  plan.policy.approval = {"strict"};
+  plan.policy.in_force.push_back({"strict", ""});
   return plan;
 }
 
@@ -90,8 +93,10 @@ Events End(EventKind kind, int step, const char* result) {
   return {EventOf(kind, step, std::move(payload))};
 }
 
-Events Hold(Activity activity) {
-  return {EventOf(EventKind::kHold, -1, {{"activity", Name(activity)}, {"why", "because"}})};
+Events Hold(Activity activity, std::string_view holds_for = "") {
+  Json payload{{"activity", Name(activity)}, {"why", "because"}};
+  if (!holds_for.empty()) payload["for"] = holds_for;
+  return {EventOf(EventKind::kHold, -1, std::move(payload))};
 }
 
 std::vector<Events> Walk::OfStep(const ApplicationState& state, int index) const {
@@ -126,7 +131,9 @@ std::vector<Events> Walk::Outcomes(const ApplicationState& state) const {
     case Command::Kind::kUndoStep: return OfUndo(state, command.step);
     case Command::Kind::kEnterPhase: return {{EventOf(EventKind::kPhase, -1, {{"phase", Name(command.phase)}})}};
     case Command::Kind::kRollBack: return {{EventOf(EventKind::kDecision, -1, {{"kind", "rollback"}})}};
-    case Command::Kind::kHold: return {Hold(command.activity)};
+    case Command::Kind::kHold: return {Hold(command.activity, command.holds_for)};
+    case Command::Kind::kCommit:
+    case Command::Kind::kEndWatch:  // of plans with criteria
     case Command::Kind::kWaitUntil:
     case Command::Kind::kRest: break;
   }
@@ -135,7 +142,7 @@ std::vector<Events> Walk::Outcomes(const ApplicationState& state) const {
 
 std::vector<Events> Walk::Decisions(const RunState& run) const {
   std::vector<Events> all{{EventOf(EventKind::kDecision, -1, {{"kind", "stop"}})}};
-  for (const char* kind : {"resume", "rollback", "commit"})
+  for (const char* kind : {"resume", "rollback", "commit", "approve", "reject"})
     if (MayDecide(run, Decision{kind, {}, "anna", "", "", ""}))
       all.push_back({EventOf(EventKind::kDecision, -1, {{"kind", kind}})});
   const ApplicationState& state = run.applications.at("app");
@@ -150,7 +157,7 @@ std::vector<Events> Walk::Decisions(const RunState& run) const {
 std::string Walk::KeyOf(const ApplicationState& state) {
   std::ostringstream key;
   key << Name(state.phase) << "/" << Name(state.activity) << "/" << Name(state.returns_to) << state.touched
-      << state.commit_requested;
+      << state.commit_requested << state.retirement_decided << state.retirement_approved << state.approved << state.holds_for;
   for (const auto& [index, step] : state.steps)
     key << " " << index << Name(step.status) << step.effect << step.intended << step.assumed_open << step.key.empty();
   for (const int index : StepsToUndo(state)) key << "," << index;
@@ -199,7 +206,8 @@ constexpr std::array kActivities{Activity::kWorking,     Activity::kHolding,    
 TEST(StateTable, HasAnAnswerInEveryCell) {
   for (const Phase phase : kPhases)
     for (const Activity activity : kActivities)
-      for (const Order order : {Order::kResume, Order::kRollback, Order::kCommit, Order::kCrash}) {
+      for (const Order order : {Order::kResume, Order::kRollback, Order::kCommit, Order::kApprove, Order::kReject,
+                                Order::kCrash}) {
         const Answer answer = AnswerTo(order, phase, activity);
         SCOPED_TRACE(std::string(Name(phase)) + ", " + std::string(Name(activity)) + ", " + std::string(Name(order)));
         EXPECT_NE(Describe(answer), "");
@@ -217,6 +225,7 @@ TEST(StateTable, TheWalkGetsIntoEveryPhaseAndEveryActivityThereIs) {
       EXPECT_TRUE(cells.contains({phase, activity})) << Name(phase) << ", " << Name(activity);
   for (const Phase phase : {Phase::kPreChecks, Phase::kCutover, Phase::kPostChecks, Phase::kCommit})
     EXPECT_TRUE(cells.contains({phase, Activity::kNeedsOperator})) << Name(phase);
+  EXPECT_TRUE(cells.contains({Phase::kConversion, Activity::kHolding}));
   EXPECT_GT(TheWalk().nodes().size(), 1000u);
 }
 
@@ -259,6 +268,50 @@ TEST(StateTable, AcceptedDecisionsDoWhatTheTableSays) {
       EXPECT_EQ(Decide(TheWalk().plan(), After(node, "commit"), kLater).phase, Phase::kCommit);
     }
   }
+}
+
+TEST(StateTable, OnlyAnApprovalLetsWhatWaitsForItGoOn) {
+  for (const auto& [key, node] : TheWalk().nodes()) {
+    const ApplicationState& state = node.state();
+    SCOPED_TRACE(key);
+    const bool waits = state.holds_for == kForApproval;
+    const bool asked = AnswerTo(Order::kApprove, state.phase, state.activity) == Answer::kApproves;
+    EXPECT_EQ(AnswerTo(Order::kReject, state.phase, state.activity) == Answer::kRejects, asked);
+    EXPECT_TRUE(asked || !waits);
+    const bool retires = state.holds_for == kForRetirement;
+    EXPECT_TRUE(!retires || AnswerTo(Order::kApprove, state.phase, state.activity) == Answer::kRetires);
+    EXPECT_EQ(MayDecide(node.run, Decision{"approve", {}, "anna", "", "", ""}).ok(), waits || retires);
+    EXPECT_EQ(MayDecide(node.run, Decision{"reject", {}, "anna", "", "", ""}).ok(), waits || retires);
+    const bool ahead = state.phase == Phase::kCutover || state.phase == Phase::kPostChecks ||
+                       state.phase == Phase::kSoak || state.phase == Phase::kCommit;
+    EXPECT_TRUE(state.approved || !ahead) << "past the approval without one";
+    if (!waits) continue;
+    EXPECT_EQ(Decide(TheWalk().plan(), After(node, "resume"), kLater).kind, Command::Kind::kRest);
+    const Command ahead_again = Decide(TheWalk().plan(), After(node, "approve"), kLater);
+    EXPECT_TRUE(ahead_again.kind == Command::Kind::kRunStep || ahead_again.kind == Command::Kind::kEnterPhase);
+    const Phase end = state.touched ? Phase::kRolledBack : Phase::kAborted;
+    const Command back = Decide(TheWalk().plan(), After(node, "reject"), kLater);
+    EXPECT_TRUE(back.kind == Command::Kind::kUndoStep || back.phase == end);
+  }
+}
+
+TEST(StateTable, TheSourceIsRetiredOnlyAfterTheCommitAndWithAnApprovalOfItsOwn) {
+  constexpr int kRetire = 5;
+  bool seen = false;
+  for (const auto& [key, node] : TheWalk().nodes()) {
+    const ApplicationState& state = node.state();
+    SCOPED_TRACE(key);
+    const auto retire = state.steps.find(kRetire);
+    const bool begun = retire != state.steps.end() && retire->second.intended;
+    EXPECT_TRUE(!begun || (state.retirement_approved && PastPointOfNoReturn(TheWalk().plan(), state)));
+    if (state.holds_for != kForRetirement) continue;
+    seen = true;
+    EXPECT_EQ(Decide(TheWalk().plan(), After(node, "resume"), kLater).kind, Command::Kind::kRest);
+    const Command approved = Decide(TheWalk().plan(), After(node, "approve"), kLater);
+    EXPECT_TRUE(approved.kind == Command::Kind::kRunStep && approved.step == kRetire);
+    EXPECT_EQ(Decide(TheWalk().plan(), After(node, "reject"), kLater).phase, Phase::kCommitted);
+  }
+  EXPECT_TRUE(seen);
 }
 
 // States from which one of `goals` can be reached.

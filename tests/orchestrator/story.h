@@ -4,7 +4,7 @@
 // happened, which only somebody who listens can tell.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,8 +37,8 @@ class Story {
 
   FakeRun& run_;
   const WorldData before_;
-  std::set<int> open_;    // steps whose intent (or undo's intent) has no outcome
-  std::size_t seen_ = 0;  // facts of the history that were accounted for
+  std::map<int, std::string> open_;  // steps whose intent (or undo's intent) has no outcome, with their names
+  std::size_t seen_ = 0;             // facts of the history that were accounted for
   std::vector<std::string> faults_;
 };
 

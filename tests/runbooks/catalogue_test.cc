@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "runbooks/values.h"
@@ -39,12 +41,15 @@ TEST(Catalogue, HasEveryNameOnce) {
 
 TEST(Catalogue, HasTheStepsWhoseNamesTheLanguageKnows) {
   const Vocabulary vocabulary = WholeVocabulary();
-  for (const char* name : {"quiesce_application", "final_data_sync", "convert_image", "power_on_target", "smoke_test",
-                           "update_load_balancer", "claim_source", "merge_overlay", "release_source"}) {
+  for (const char* name :
+       {"quiesce_application", "final_data_sync", "convert_image", "power_on_target", "smoke_test",
+        "update_load_balancer", "update_dns", "dns_ttl_lowered", "backup_job_succeeds", "claim_source", "merge_overlay",
+        "release_source", "policy_validated", "undo_proven"}) {
     const StepSpec* step = vocabulary.FindStep(name);
     ASSERT_NE(step, nullptr) << name;
     const bool ours = std::string(name) == "claim_source" || std::string(name) == "merge_overlay" ||
-                      std::string(name) == "release_source";
+                      std::string(name) == "release_source" || std::string(name) == "policy_validated" ||
+                      std::string(name) == "undo_proven";
     EXPECT_EQ(step->implicit, ours) << name;
   }
 }
@@ -52,7 +57,7 @@ TEST(Catalogue, HasTheStepsWhoseNamesTheLanguageKnows) {
 // Settings of a type the checker does not know would be read as text.
 TEST(Registry, DeclaresOnlySettingTypesThatTheCheckerKnows) {
   const std::set<std::string> known{"text", "path", "secret", "list", "map", "integer", "duration", "boolean"};
-  const std::set<std::string> ours{"plugin", "aliases", "domainType"};
+  const std::set<std::string> ours{"plugin", "aliases", "domainType", "zone"};
   for (const PluginKind* kind : WholeVocabulary().plugins)
     for (const SettingSpec& spec : kind->settings) {
       EXPECT_TRUE(known.contains(spec.type)) << kind->name << "." << spec.name << ": " << spec.type;
@@ -88,6 +93,30 @@ TEST(Examples, AreAllRight) {
     EXPECT_GT(files.size(), 1U) << folder;
     EXPECT_EQ(RenderAll(CheckFiles(files)), "") << folder;
   }
+}
+
+TEST(SeedRunbook, HasOnlyNamesThatTheCatalogueKnows) {
+  const std::string data = std::string(VMFERRY_SOURCE_DIR) + "/tests/data/";
+  EXPECT_EQ(RenderAll(CheckFiles({data + "seed-runbook.yaml", data + "seed-policy.yaml"})), "");
+}
+
+// The example without the smoke test's `url`: nothing would say what to ask.
+TEST(Examples, ASmokeTestNeedsUrlOrProbes) {
+  const auto problems = [](const std::string& instead) {
+    CheckOptions options;
+    options.vocabulary = WholeVocabulary();
+    options.read = [instead](const std::string& path) -> Result<std::string> {
+      std::ifstream file(path);
+      std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+      const std::string url = "      url: http://web1.kvm.example/healthz\n";
+      if (const auto at = text.find(url); at != std::string::npos) text.replace(at, url.size(), instead);
+      return text;
+    };
+    const std::string folder = kExamples + "embedded/";
+    return RenderAll(CheckFiles({folder + "customer-analytics-api.yaml", folder + "site.yaml"}, options));
+  };
+  EXPECT_NE(problems("").find("`smoke_test` lacks its parameter `url`"), std::string::npos) << problems("");
+  EXPECT_EQ(problems("      probes: [\"tcp://web1.kvm.example:80\"]\n"), "");
 }
 
 }  // namespace

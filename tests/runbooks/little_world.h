@@ -58,15 +58,22 @@ inline std::vector<StepSpec> MakeLittleSteps() {
   switch_traffic.moves_traffic = true;
   StepSpec power_on = LittleStep("power_on_target", Scope::kApplication, true);
   power_on.deadline = std::chrono::minutes(10);
+  ParameterSpec data = ChoiceParameter("rollBackData", {"keepDelta", "discard"}, false);
+  data.standard = "keepDelta";
+  power_on.parameters = {data};
   StepSpec no_traffic = LittleStep("target_out_of_service", Scope::kApplication, false,
                                    {Parameter("pool", kText, true), Parameter("targetServer", kText, true)});
   no_traffic.implicit = true;
   StepSpec sick = LittleStep("app_is_sick", Scope::kApplication, false,
                              {ServiceParameter("probe", "probe", true), Parameter("healthUrl", kUrl, true)});
   sick.criterion = true;
+  StepSpec devices = LittleStep("policy_validated", Scope::kWorkload, false,
+                                {Parameter("policy", kText, true), Parameter("allowModes", kTextList, true)});
+  devices.implicit = true;
   return {
       sick,
       no_traffic,
+      devices,
       LittleStep("vm_exists", Scope::kWorkload, false),
       LittleStep("target_capacity", Scope::kWorkload, false,
                  {Parameter("reserve", kSize, false), Parameter("format", kText, false, "qcow2")}),

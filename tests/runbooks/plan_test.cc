@@ -187,6 +187,18 @@ TEST(LookUp, TakesADeadlineOnlyFromWhereItBelongsToAStep) {
   EXPECT_EQ(StepOf(GoodPlan(nested, site), "power_on_target").deadline, std::chrono::seconds(8));
 }
 
+TEST(LookUp, TakesRollBackDataFromTheTopOfTheRunbookBeforeTheSites) {
+  const auto data = [](const std::string& key, const std::string& site) {
+    return StepOf(GoodPlan(kRunbook + key, site), "power_on_target").parameters.value("rollBackData", "");
+  };
+  EXPECT_EQ(data("", StandardSite()), "keepDelta");
+  EXPECT_EQ(data("rollBackData: discard\n", StandardSite()), "discard");
+  std::string site = StandardSite();
+  site.insert(site.find("    smoke_test: {probe"), "    power_on_target: {rollBackData: discard}\n");
+  EXPECT_EQ(data("", site), "discard");
+  EXPECT_EQ(data("rollBackData: keepDelta\n", site), "keepDelta");
+}
+
 TEST(LookUp, MakesPathsAbsoluteFromTheFileTheyStandIn) {
   std::string site = StandardSite();
   site.replace(site.find("{probe: web}"), 12, "{probe: web, caFile: certs/../ca.pem}");
@@ -219,7 +231,7 @@ TEST(Plan, HoldsTheCriteriaApartFromTheSteps) {
 TEST(Plan, HasADigestThatStaysAndChangesWithThePlan) {
   const Plan plan = GoodPlan(kRunbook, StandardSite());
   EXPECT_EQ(PlanDigest(plan), PlanDigest(GoodPlan(kRunbook, StandardSite())));
-  EXPECT_EQ(PlanDigest(plan), "25dc6bff181e182ed752bc4ada105421eef5f576ea3491f7a8eac79c6f5083dd");
+  EXPECT_EQ(PlanDigest(plan), "37a912709797719d5fd5689e5dc37f194ea9e09a53c748d73b7354d0909bdd89");
   Plan other = plan;
   other.steps[3].deadline += std::chrono::milliseconds(1);
   EXPECT_NE(PlanDigest(other), PlanDigest(plan));

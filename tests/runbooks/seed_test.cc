@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two documents from the field, verbatim. What the product does not know yet is said honestly, and nothing else.
+// The two documents from the field, verbatim, with a vocabulary that lacks most of their names: these are said, and
+// nothing else. With the product's own: catalogue_test.cc; to the end: tests/lab/e2e/seed_test.py.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -94,8 +96,8 @@ TEST(SeedRunbook, HasNothingElseWrongInASiteThatKnowsIt) {
   EXPECT_EQ(RenderAll(CheckFiles({"seed-runbook.yaml", "site.yaml"}, options)), kExpected);
 }
 
-// Without its unknown names the seed is a plan.
-TEST(SeedRunbook, IsAPlanOnceItsStepsAreKnown) {
+// The seed without its unknown names.
+std::string KnownSeed() {
   std::istringstream in(ReadAll(kData + "seed-runbook.yaml"));
   std::string known;
   const Vocabulary vocabulary = LittleVocabulary();
@@ -106,8 +108,12 @@ TEST(SeedRunbook, IsAPlanOnceItsStepsAreKnown) {
     if (line == "postChecks:" || criteria || (entry && vocabulary.FindStep(line.substr(4)) == nullptr)) continue;
     known += line == "preChecks:" ? "preChecks: [vm_exists]\n" : line + "\n";
   }
+  return known;
+}
+
+TEST(SeedRunbook, IsAPlanOnceItsStepsAreKnown) {
   const Checked checked =
-      CheckWave("r.yaml", "site.yaml", LittleOptions({{"r.yaml", known}, {"site.yaml", SeedSite()}}));
+      CheckWave("r.yaml", "site.yaml", LittleOptions({{"r.yaml", KnownSeed()}, {"site.yaml", SeedSite()}}));
   EXPECT_EQ(RenderAll(checked.diagnostics), "");
   ASSERT_TRUE(checked.wave);
   EXPECT_EQ(checked.wave->plans[0].application.source, "vmware");
@@ -116,13 +122,39 @@ TEST(SeedRunbook, IsAPlanOnceItsStepsAreKnown) {
   EXPECT_EQ(checked.wave->plans[0].rollback_window_minutes, 90);
 }
 
-TEST(SeedPolicy, IsOfAKindThatDoesNotExistYet) {
+// With the product's own catalogue and a site that gives all parameters: verbatim, bare names and all.
+TEST(SeedRunbook, IsAPlanAsItStandsInTheEmbeddedSite) {
+  const std::string site = std::string(VMFERRY_SOURCE_DIR) + "/runbooks/examples/embedded/site.yaml";
+  const Checked checked = CheckWave(kData + "seed-runbook.yaml", site);
+  EXPECT_EQ(RenderAll(checked.diagnostics), "");
+  ASSERT_TRUE(checked.wave);
+  const Plan& plan = checked.wave->plans[0];
+  EXPECT_EQ(std::count_if(plan.steps.begin(), plan.steps.end(), [](const auto& step) { return !step.implicit; }), 16);
+  EXPECT_EQ(plan.criteria.size(), 3U);
+}
+
+TEST(SeedPolicy, IsRight) {
   const CheckOptions options = LittleOptions({{"seed-policy.yaml", ReadAll(kData + "seed-policy.yaml")}});
-  EXPECT_EQ(RenderAll(CheckFiles({"seed-policy.yaml"}, options)),
-            "seed-policy.yaml:2:7: error: unknown kind `WorkloadPolicy`\n"
-            "   2 | kind: WorkloadPolicy\n"
-            "     |       ^\n"
-            "hint: known are `Site` and `Wave`; a document without `kind` is a Runbook\n");
+  EXPECT_EQ(RenderAll(CheckFiles({"seed-policy.yaml"}, options)), "");
+}
+
+// Both documents from the field in a site that has neither's aliases: its platforms are known by the field's names.
+TEST(SeedPolicy, LetsTheSeedRunbookGoWhereTheSiteIsInAZone) {
+  std::string site = SeedSite();
+  for (const char* alias : {"      aliases: [vmware-vsphere]\n", "      aliases: [pextra-cloud]\n"})
+    site.erase(site.find(alias), std::string(alias).size());
+  site.replace(site.find("    kvm:\n"), 9, "    pextra:\n      zone: zone-b\n");
+  const CheckOptions options = LittleOptions({{"r.yaml", KnownSeed()},
+                                              {"site.yaml", site},
+                                              {"seed-policy.yaml", ReadAll(kData + "seed-policy.yaml")}});
+  CheckOptions with_policy = options;
+  with_policy.policies.files = {"seed-policy.yaml"};
+  const Checked checked = CheckWave("r.yaml", "site.yaml", with_policy);
+  EXPECT_EQ(RenderAll(checked.diagnostics), "");
+  ASSERT_TRUE(checked.wave);
+  const PolicyDemands& demands = checked.wave->plans[0].policy;
+  EXPECT_EQ(demands.approval, std::vector<std::string>{"regulated-tier-policy"});
+  EXPECT_EQ(demands.audit_log, std::vector<std::string>{"regulated-tier-policy"});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "runbooks/suggest.h"
+#include "steps/criterion_rule.h"
 
 namespace vmferry {
 namespace {
@@ -73,6 +74,57 @@ TEST(Suggest, OnlyWhatIsNearEnoughToBeMeant) {
   EXPECT_EQ(Nearest("backup", known), std::nullopt);
   EXPECT_EQ(Nearest("", known), std::nullopt);
   EXPECT_EQ(Nearest(std::string(1 << 20, 'x'), known), std::nullopt);
+}
+
+Value MapOf(std::vector<std::pair<std::string, std::string>> members) {
+  Value map;
+  map.kind = Value::Kind::kMap;
+  for (auto& [key, text] : members) {
+    Value value;
+    value.kind = Value::Kind::kText;
+    value.text = std::move(text);
+    map.members.push_back({std::move(key), 0, std::move(value)});
+  }
+  return map;
+}
+
+ParameterSpec RuleParameter(const std::string& name) {
+  StepSpec spec;
+  AddRuleParameters(spec, {});
+  for (const ParameterSpec& parameter : spec.parameters)
+    if (parameter.name == name) return parameter;
+  throw std::runtime_error("no parameter " + name);
+}
+
+TEST(Values, AMapHasItsMembersTheirStandardsAndNoOthers) {
+  const ParameterSpec trip = RuleParameter("trip");
+  EXPECT_EQ(ReadParameter(MapOf({{"failures", "2"}, {"within", "4"}}), trip).value, (Json{{"failures", 2}, {"within", 4}}));
+  EXPECT_EQ(ReadParameter(MapOf({{"failures", "2"}}), trip).value, (Json{{"failures", 2}, {"within", 5}}));
+  EXPECT_EQ(ReadStandard(trip).value, (Json{{"failures", 3}, {"within", 5}}));
+  EXPECT_EQ(ReadParameter(MapOf({{"failure", "2"}}), trip).message, "`trip` has no member `failure`");
+  EXPECT_EQ(ReadParameter(MapOf({{"failure", "2"}}), trip).hint, "did you mean `failures`?");
+  EXPECT_EQ(ReadParameter(MapOf({{"failures", "0"}}), trip).message, "`failures` must be at least 1");
+  EXPECT_EQ(ReadParameter(MapOf({{"within", "101"}}), trip).message, "`within` must be at most 100");
+  Value list;
+  list.kind = Value::Kind::kList;
+  EXPECT_EQ(ReadParameter(list, trip).message, "`trip` must be a map, not a list");
+}
+
+TEST(Values, ABareValueIsThatOfAMapsFirstMember) {
+  Value text;
+  text.kind = Value::Kind::kText;
+  text.text = "notify";
+  EXPECT_EQ(ReadParameter(text, RuleParameter("noData")).value, (Json{{"then", "notify"}, {"consecutive", 5}}));
+  text.text = "panic";
+  EXPECT_EQ(ReadParameter(text, RuleParameter("errors")).message, "`panic` is not one of `rollback`, `hold` or `notify`");
+}
+
+TEST(Values, ARuleThatCannotTripOrNeverRestsIsAContradiction) {
+  EXPECT_TRUE(RuleContradictions({{"trip", {{"failures", 3}, {"within", 5}}}, {"every", 1000}}).empty());
+  EXPECT_EQ(RuleContradictions({{"trip", {{"failures", 6}, {"within", 5}}}}).at(0).message,
+            "`trip` wants 6 failures within 5 samples");
+  EXPECT_EQ(RuleContradictions({{"trip", {{"failures", 1}, {"within", 1}}}, {"every", 999}}).at(0).message,
+            "`every` is less than a second");
 }
 
 }  // namespace

@@ -180,7 +180,8 @@ Json SlowWorld(Dice& dice) {
   if (dice.OneIn(3)) vm["disks_mib"] = Json::array({2, 6});
   vm["shutdown_polls"] = dice.Roll(3);
   vm["power_polls"] = dice.Roll(3);
-  world["host"] = {{"stop_polls", dice.Roll(3)}, {"merge_polls", dice.Roll(3)}};
+  world["host"].update({{"stop_polls", dice.Roll(3)}, {"merge_polls", dice.Roll(3)}});
+  world["vault"]["polls"] = 1 + dice.Roll(3);
   for (Json& server : world["load_balancers"].front()["servers"]) server["sessions"] = dice.Roll(3);
   return world;
 }
@@ -190,11 +191,13 @@ std::string ReadAll(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-// The documents of the embedded example. `impatient`: a guest that does not do what it should is given a second.
-void LayOut(const fs::path& folder, const Json& world, bool impatient) {
+// The documents of the embedded example. `in_full`: with backup, monitoring, DNS and the rest. `impatient`: a guest
+// that does not do what it should is given a second.
+void LayOut(const fs::path& folder, const Json& world, bool in_full, bool impatient) {
   fs::create_directories(folder);
   const fs::path example = fs::path(VMFERRY_SOURCE_DIR) / "runbooks/examples/embedded";
-  fs::copy_file(example / "customer-analytics-api.yaml", folder / "customer-analytics-api.yaml");
+  const char* runbook = in_full ? "customer-analytics-api-in-full.yaml" : "customer-analytics-api.yaml";
+  fs::copy_file(example / runbook, folder / "customer-analytics-api.yaml");
   std::string site = ReadAll(example / "site.yaml");
   const std::string deadline = "eadline: 20s";
   for (std::size_t at = 0; impatient && (at = site.find(deadline, at)) != std::string::npos; ++at)
@@ -212,12 +215,15 @@ WorldData LoadWorld(const fs::path& folder) {
 std::vector<std::string> Command(const fs::path& vmferry, const std::string& order, const std::string& run) {
   std::vector<std::string> words{vmferry.string(), order, order == "run" ? "customer-analytics-api.yaml" : run,
                                  "--site", "site.yaml"};
+  if (order == "run" || order == "resume") words.push_back("--no-soak");
   if (order == "rollback") words.insert(words.end(), {"--reason", "the test says so"});
   return words;
 }
 
 // How long each order takes when nobody disturbs it, and how often files change.
 using Undisturbed = std::map<std::string, Life>;
+// By whether the runbook is the one in full, which waits for caches and windows and takes ten times as long.
+using UndisturbedOf = std::map<bool, Undisturbed>;
 
 // What the kills of all histories hit.
 struct Tally {
@@ -238,20 +244,24 @@ struct Tally {
 
 class History {
  public:
-  History(fs::path vmferry, fs::path folder, std::uint64_t seed, const Undisturbed& undisturbed)
-      : vmferry_(std::move(vmferry)), folder_(std::move(folder)), dice_(seed), undisturbed_(undisturbed) {
+  History(fs::path vmferry, fs::path folder, std::uint64_t seed, const UndisturbedOf& undisturbed)
+      : vmferry_(std::move(vmferry)),
+        folder_(std::move(folder)),
+        dice_(seed),
+        in_full_(dice_.OneIn(3)),
+        undisturbed_(undisturbed.at(in_full_)) {
     const std::vector<std::string> wishes{"soak", "rollback", "rollback", "commit", "commit", "sick", "deaf"};
     wish_ = wishes.at(static_cast<std::size_t>(dice_.Roll(static_cast<std::int64_t>(wishes.size()))));
     Json world = SlowWorld(dice_);
     if (wish_ == "sick") world["guests"]["web1"] = {{"sick_on_target", true}};
     if (wish_ == "deaf") world["vms"].front()["deaf"] = true;
-    LayOut(folder_, world, wish_ == "sick" || wish_ == "deaf");
+    LayOut(folder_, world, in_full_, wish_ == "sick" || wish_ == "deaf");
     before_ = LoadWorld(folder_);
   }
   // Of a plain world, to be measured.
-  History(fs::path vmferry, fs::path folder)
-      : vmferry_(std::move(vmferry)), folder_(std::move(folder)), dice_(0), undisturbed_({}) {
-    LayOut(folder_, SmallWorld(), false);
+  History(fs::path vmferry, fs::path folder, bool in_full)
+      : vmferry_(std::move(vmferry)), folder_(std::move(folder)), dice_(0), in_full_(in_full), undisturbed_({}) {
+    LayOut(folder_, SmallWorld(), in_full, false);
     before_ = LoadWorld(folder_);
   }
 
@@ -380,6 +390,8 @@ class History {
     CheckHistory(world.history, world.vms.size(), faults_);
     IntentFirst(world.history, events_, faults_);
     NothingFoundIsUndone(events_, faults_);
+    if (state().phase == Phase::kRolledBack || state().phase == Phase::kAborted)
+      NamesAreAsBefore(before_, world, faults_);
     if (!faults_.empty()) return;
     if (Picture(world) != PictureAt(state().phase))
       faults_.push_back(std::string(Name(state().phase)) + ", but the world is: " + Picture(world));
@@ -397,6 +409,7 @@ class History {
   const fs::path vmferry_;
   const fs::path folder_;
   Dice dice_;
+  const bool in_full_;
   const Undisturbed undisturbed_;
   WorldData before_;
   // How it shall end: in "soak", by the order "rollback" or "commit", or back again because the guest is "sick" on the
@@ -409,16 +422,23 @@ class History {
   Faults faults_;
 };
 
-Undisturbed Measure(const fs::path& vmferry, const fs::path& folder) {
-  Undisturbed alone;
+void MeasureOne(const fs::path& vmferry, const fs::path& folder, bool in_full, Undisturbed& alone) {
   for (const char* last : {"rollback", "commit"}) {
-    History history(vmferry, folder / (std::string("measured-") + last));
+    if (alone.contains(last)) continue;
+    History history(vmferry, folder / (std::string("measured-") + last), in_full);
     alone["run"] = history.Alone("run");
     alone[last] = history.Alone(last);
   }
   for (const auto& [order, life] : alone)
-    std::printf("%s alone: %lld ms, %d changes of files\n", order.c_str(),
+    std::printf("%s alone%s: %lld ms, %d changes of files\n", order.c_str(), in_full ? ", in full" : "",
                 static_cast<long long>(life.lasted.count() / 1000), life.changes);
+}
+
+UndisturbedOf Measure(const fs::path& vmferry, const fs::path& folder) {
+  UndisturbedOf alone;
+  MeasureOne(vmferry, folder, false, alone[false]);
+  alone[true]["commit"] = alone[false]["commit"];  // the same
+  MeasureOne(vmferry, folder / "in-full", true, alone[true]);
   return alone;
 }
 
@@ -488,7 +508,7 @@ class Players {
   const fs::path vmferry_;
   const fs::path folder_;
   const int kills_;
-  const Undisturbed alone_;
+  const UndisturbedOf alone_;
   std::mutex mutex_;
   std::uint64_t next_;
   bool good_ = true;

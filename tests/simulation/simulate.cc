@@ -24,10 +24,11 @@ namespace {
 class JumpingClock final : public Clock {
  public:
   Instant Now() const override {
-    const std::int64_t mono = mono_ms_ += 20;
+    const std::int64_t mono = mono_ms_ += tick_ms;
     return {1772330400000 + mono + jumped_ms, mono};
   }
   std::atomic<std::int64_t> jumped_ms{0};
+  std::atomic<std::int64_t> tick_ms{20};
 
  private:
   mutable std::atomic<std::int64_t> mono_ms_{0};
@@ -58,9 +59,10 @@ Fault AnyFault(Dice& dice) {
   }
 }
 
-// The runbook with two machines takes twice as long.
+// The runbook with two machines takes twice as long, and so does the one in full.
 Example AnyExample(Dice& dice) {
-  if (dice.OneIn(5)) return Example::kTwoMachines;
+  if (dice.OneIn(6)) return Example::kTwoMachines;
+  if (dice.OneIn(4)) return Example::kInFull;
   return dice.OneIn(2) ? Example::kEmbedded : Example::kPartnerPortal;
 }
 
@@ -84,12 +86,28 @@ class Weather {
   std::map<std::string, int> calls_;
 };
 
+// Something in the world around the application that is not as it should be, until it is mended: name servers that
+// refuse updates, alerts that get lost, measured values that are none or bad, a backup that cannot be restored.
+void Disturb(Dice& dice, WorldData& world) {
+  const char* query = dice.OneIn(2) ? "max_over_time(app:latency:p95[1s])" : "max_over_time(app:errors:ratio[1s])";
+  switch (dice.Roll(6)) {
+    case 0: world.dns.read_only = true; break;
+    case 1: world.monitoring.routed = false; break;
+    case 2: world.monitoring.rules.clear(); break;
+    case 3: world.monitoring.answers[query] = {{{}, dice.OneIn(2) ? "NaN" : "0.9", 0}}; break;
+    case 4: world.vault.run_damages = true; break;
+    default: world.vault.reachable = false;
+  }
+}
+
 class History {
  public:
   History(std::uint64_t seed, bool timeline)
-      : dice_(seed), run_(AnyExample(dice_)), name_(run_.submission.wave.plans.front().application.name), story_(run_),
+      : dice_(seed), example_(AnyExample(dice_)), run_(example_),
+        name_(run_.submission.wave.plans.front().application.name), before_(run_.world->Copy()), story_(run_),
         timeline_(timeline) {
     run_.UseClock(clock_);
+    clock_.tick_ms = TickOf(example_);
     DropChecks();
   }
 
@@ -119,6 +137,8 @@ class History {
     if (dice_.OneIn(2))
       run_.journal.FailAt(run_.journal.appends() + 1 + dice_.Roll(40),
                           dice_.OneIn(2) ? MemoryJournal::Fault::kBeforeStoring : MemoryJournal::Fault::kAfterStoring);
+    if (example_ == Example::kInFull && dice_.OneIn(4))
+      static_cast<void>(run_.world->Change([this](WorldData& world) { Disturb(dice_, world); }));
     if (dice_.OneIn(4)) clock_.jumped_ms += (dice_.Roll(200) - 60) * std::int64_t{60000};
     static_cast<void>(Order(dice_.Roll(6)));
     run_.journal.Restart();
@@ -136,6 +156,14 @@ class History {
   // Whatever was broken works again; a person looks after the run until it rests in a named place.
   void Mend() {
     run_.fault = nullptr;
+    static_cast<void>(run_.world->Change([this](WorldData& world) {
+      world.dns.read_only = before_.dns.read_only;
+      world.monitoring.routed = before_.monitoring.routed;
+      world.monitoring.rules = before_.monitoring.rules;
+      world.monitoring.answers = before_.monitoring.answers;
+      world.vault.run_damages = before_.vault.run_damages;
+      world.vault.reachable = before_.vault.reachable;
+    }));
     for (int i = 0; i < 4; ++i) static_cast<void>(Order(2));
   }
 
@@ -164,8 +192,10 @@ class History {
 
   Dice dice_;
   JumpingClock clock_;
+  const Example example_;
   FakeRun run_;
   const std::string name_;  // of the application
+  const WorldData before_;
   Story story_;
   const bool timeline_;
 };

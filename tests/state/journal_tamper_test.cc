@@ -56,6 +56,19 @@ TEST_F(JournalTamper, TriggersRefuseChanges) {
   EXPECT_EQ(Problems((*OpenJournalReader(path_))->Verify("")), "");
 }
 
+TEST_F(JournalTamper, AMissingOrWeakenedTriggerIsSeen) {
+  EXPECT_TRUE((*OpenJournalReader(path_))->AppendOnly());
+  ASSERT_EQ(RunSql(path_, "DROP TRIGGER events_are_not_removed"), "");
+  const Status missing = (*OpenJournalReader(path_))->AppendOnly();
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(missing.error().message,
+            "it is not append-only any more: trigger events_are_not_removed is missing or changed");
+  ASSERT_EQ(RunSql(path_, "CREATE TRIGGER events_are_not_removed BEFORE DELETE ON events BEGIN SELECT 1; END"), "");
+  EXPECT_FALSE((*OpenJournalReader(path_))->AppendOnly()) << "it lets everything through";
+  EXPECT_FALSE(OpenOrFail(path_)->AppendOnly()) << "as the engine sees it";
+}
+
 TEST_F(JournalTamper, AnEditedPayloadIsSeen) {
   EXPECT_EQ(After("UPDATE events SET payload = '{\"key\":7}' WHERE seq = 6"),
             "[r-1/a] event 6 (position 3 of its chain): its payload was changed after it was written\n");

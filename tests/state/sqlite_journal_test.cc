@@ -136,6 +136,29 @@ TEST_F(SqliteJournalTest, ReaderDuringWritingSeesWholeAppendsOnly) {
   writer.join();
 }
 
+// A run that is most of what lies between its ends is read in another way than one of which little is there.
+TEST_F(SqliteJournalTest, TheStateOfARunIsWhatItsOwnEventsAddUpTo) {
+  const auto journal = OpenOrFail(path_);
+  for (const char* run : {"r-few", "r-most"}) ASSERT_TRUE(journal->Append(RunCreated(run, {"app1", "app2"})));
+  for (int i = 0; i < 60; ++i) {
+    const std::string run = i % 12 == 0 ? "r-few" : "r-most";
+    const Json facts{{"name", run}, {"facts", {{"n", i}}}};
+    ASSERT_TRUE(journal->Append({MakeEvent(run, i % 5 == 0 ? "app1" : "app2", EventKind::kFacts, facts)}));
+  }
+  for (const char* run : {"r-few", "r-most", "r-none"}) {
+    RunState expected;
+    for (const Event& event : *journal->Read(run, 0, 1000)) Fold(expected, event);
+    const Result<RunState> state = journal->State(run);
+    ASSERT_TRUE(state);
+    ASSERT_EQ(state->applications.size(), expected.applications.size()) << run;
+    EXPECT_EQ(state->order, expected.order);
+    for (const auto& [name, application] : expected.applications) {
+      EXPECT_EQ(state->applications.at(name).last_seq, application.last_seq) << run << " " << name;
+      EXPECT_EQ(state->applications.at(name).steps.at(2).facts, application.steps.at(2).facts) << run << " " << name;
+    }
+  }
+}
+
 TEST_F(SqliteJournalTest, ReaderOfAMissingJournalSaysWhatToDo) {
   const auto reader = OpenJournalReader(directory_.File("none.db"));
   ASSERT_FALSE(reader);

@@ -28,6 +28,9 @@ TEST(Catalogue, EverySpecificationIsComplete) {
     EXPECT_GT(spec.deadline.count(), 0);
     if (!spec.effect) {
       EXPECT_EQ(spec.changes, "nothing");
+      EXPECT_EQ(spec.loses, "");
+    } else {
+      EXPECT_TRUE(spec.loses == kLosesNothing || spec.loses == kLosesWrites) << "it says: " << spec.loses;
     }
     std::set<std::string> parameters{"deadline"};  // every step has it
     for (const ParameterSpec& parameter : spec.parameters) {

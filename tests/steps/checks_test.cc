@@ -44,7 +44,7 @@ std::vector<Refusal> VmRefusals() {
   return {
       OfVm("Snapshots", invalid, "it has snapshots: before update", "consolidate",
            [](FakeVm& vm) {
-             vm.snapshots = {{"s1", "before update", ""}};
+             vm.snapshots = {{"s1", "before update", "", {}}};
            }),
       OfVm("Suspended", invalid, "it is suspended", "resume", [](FakeVm& vm) { vm.facts.power = "suspended"; }),
       OfVm("PowerNotKnown", invalid, "its power state is not known", "host",
@@ -158,7 +158,7 @@ TEST(VmExists, TellsAllReasonsAtOnce) {
   Stage stage;
   stage.Change([](WorldData& world) {
     Web1(world).facts.tpm = true;
-    Web1(world).snapshots = {{"s1", "old", ""}};
+    Web1(world).snapshots = {{"s1", "old", "", {}}};
   });
   Life life = stage.LifeOf(*FindStep("vm_exists"), "web1");
   const Result<Progress> progress = stage.Round(*FindStep("vm_exists"), life);
@@ -245,6 +245,95 @@ TEST(SmokeTest, WantsSuccessesInARow) {
   stage.Change([](WorldData& world) { world.guests["web1"].sick_on_target = false; });
   ASSERT_EQ(stage.Round(step, life)->state, Progress::State::kNotYet);
   EXPECT_EQ(stage.Round(step, life)->state, Progress::State::kDone);
+}
+
+// All in one round: a stage on which everything answers, and the ways in which one probe alone can fail.
+class SmokeProbes : public testing::Test {
+ protected:
+  void SetUp() override {
+    stage_.PlayUntil("smoke_test");
+    life_ = stage_.LifeOf(step_);
+    life_.parameters.erase("url");
+    life_.parameters["probes"] = {"http://web1.kvm.example/", "tcp://web1.kvm.example:80", "command:http"};
+  }
+  Stage stage_;
+  const Step& step_ = *FindStep("smoke_test");
+  Life life_;
+};
+
+TEST_F(SmokeProbes, AreEvidenceOfTheOutcome) {
+  ASSERT_EQ(stage_.Round(step_, life_)->state, Progress::State::kNotYet);
+  const Result<Progress> done = stage_.Round(step_, life_);
+  ASSERT_TRUE(done) << Describe(done.error());
+  ASSERT_EQ(done->state, Progress::State::kDone);
+  EXPECT_EQ(done->facts["successes"], 2);
+  ASSERT_EQ(done->facts["probes"].size(), 3U);
+  EXPECT_EQ(done->facts["probes"][0]["probe"], "http://web1.kvm.example/");
+  EXPECT_EQ(done->facts["probes"][0]["status"], 200);
+  EXPECT_EQ(done->facts["probes"][1]["probe"], "tcp://web1.kvm.example:80");
+  EXPECT_EQ(done->facts["probes"][2], (Json{{"probe", "command:http"}, {"output", ""}}));
+}
+
+TEST_F(SmokeProbes, OneThatFailsIsNamedAndBeginsTheCountAnew) {
+  ASSERT_EQ(stage_.Round(step_, life_)->state, Progress::State::kNotYet);
+  EXPECT_EQ(life_.facts["successes"], 1);
+  life_.parameters["probes"][1] = "tcp://nowhere.example:80";
+  const Result<Progress> red = stage_.Round(step_, life_);
+  ASSERT_TRUE(red) << Describe(red.error());
+  EXPECT_EQ(red->state, Progress::State::kNotYet);
+  EXPECT_EQ(life_.facts["successes"], 0);
+  EXPECT_THAT(red->meter.text, HasSubstr("tcp://nowhere.example:80 is not healthy: cannot resolve nowhere.example"));
+  EXPECT_THAT(red->meter.text, testing::Not(HasSubstr("http://web1")));
+}
+
+TEST_F(SmokeProbes, StandBesideTheUrl) {
+  life_.parameters["url"] = "http://web1.kvm.example/";
+  life_.parameters["probes"] = {"tcp://web1.kvm.example:80"};
+  const Result<Progress> done = stage_.Finish(step_, life_);
+  ASSERT_TRUE(done) << Describe(done.error());
+  EXPECT_EQ(done->facts["url"], "http://web1.kvm.example/");
+  EXPECT_EQ(done->facts["status"], 200);
+  EXPECT_EQ(done->facts["probes"].size(), 2U);
+}
+
+TEST_F(SmokeProbes, AreRefusedWhenNobodyCanAskThem) {
+  const std::vector<std::pair<Json, std::string>> cases{
+      {{"ftp://web1.kvm.example/"}, "is of no kind that is known"},
+      {{"command:nobody"}, "the site names no such system"},
+      {{"command:"}, "entry 1 names no service"},
+      {{"command:http", "tcp://web1.kvm.example"}, "entry 2 is not tcp://HOST:PORT"},
+      {{"tcp://web1.kvm.example:80/x"}, "is not tcp://HOST:PORT"},
+      {{"tcp://web1.kvm.example:0"}, "is not tcp://HOST:PORT"},
+      {{"http://"}, "is no http or https address"},
+      {Json::array(), "neither `url` nor `probes`"}};
+  for (const auto& [probes, words] : cases) {
+    life_.parameters["probes"] = probes;
+    const Result<Progress> refused = stage_.Round(step_, life_);
+    ASSERT_FALSE(refused) << probes;
+    EXPECT_EQ(refused.error().kind, ErrorKind::kInvalid);
+    EXPECT_THAT(refused.error().message, HasSubstr(words));
+    const Result<Forecast> forecast = stage_.Predict(step_, life_);
+    ASSERT_TRUE(forecast);
+    ASSERT_FALSE(forecast->problems.empty()) << probes;
+    EXPECT_THAT(forecast->problems.front().message, HasSubstr(words));
+  }
+}
+
+// An entry was taken as any text, so that a login in it went into plan, journal and errors. It is refused before it is
+// asked, and never repeated.
+TEST_F(SmokeProbes, ALoginInAProbeIsRefusedAndNotTold) {
+  for (const char* probe : {"https://shop:hunter2@web1.kvm.example/", "tcp://shop:hunter2@web1.kvm.example:80",
+                            "ftp://shop:hunter2@web1.kvm.example/"}) {
+    life_.parameters["probes"] = {probe};
+    const Result<Progress> refused = stage_.Round(step_, life_);
+    ASSERT_FALSE(refused) << probe;
+    EXPECT_EQ(refused.error().kind, ErrorKind::kInvalid);
+    EXPECT_THAT(Describe(refused.error()), Not(HasSubstr("hunter2")));
+    const Result<Forecast> forecast = stage_.Predict(step_, life_);
+    ASSERT_TRUE(forecast);
+    ASSERT_FALSE(forecast->problems.empty());
+    EXPECT_THAT(forecast->will + Describe(forecast->problems.front()), Not(HasSubstr("hunter2")));
+  }
 }
 
 }  // namespace

@@ -21,8 +21,9 @@
 namespace vmferry {
 
 // Application "shop": VMs web1 (8 and 4 MiB) and db1 (4 MiB) on "vmware", both on; a load balancer "edge" with pool
-// "shop" and servers "vmware" (ready) and "kvm" (maint); a probe "http"; pool "images" on the target "kvm".
-// Everything that takes time on a real system takes a few looks.
+// "shop" and servers "vmware" (ready) and "kvm" (maint); a probe "http"; name servers "names" of zone example.com; pool
+// "images" on the target "kvm". Monitoring "watch" has the rules ShopDown and ShopTrial; receiver.example shows the
+// alerts. Everything that takes time on a real system takes a few looks.
 WorldData TestWorld();
 
 // What the journal holds of one step.
@@ -49,6 +50,8 @@ class Stage {
   // With read-only plugins.
   Result<Observation> Observe(const Step& step, const Life& life);
   Result<Forecast> Predict(const Step& step, const Life& life);
+  // Whether the step, whose effect stands or not, could be undone.
+  Result<UndoProof> ProveUndo(const Step& step, const Life& life) { return step.ProveUndo(Context(life, true)); }
   // One round of Apply or Undo, journaled into `life`; observes first if nothing is journaled yet.
   Result<Progress> Round(const Step& step, Life& life, bool undo = false);
   // Rounds until an end: done, hold, roll back, or an error that must not be repeated. A done step's facts are then

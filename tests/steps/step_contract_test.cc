@@ -19,7 +19,8 @@ constexpr int kMostCalls = 120;
 
 // How often a step that waits for a worker asks is a matter of timing; every other step's calls must all be tried.
 bool WaitsForWorkers(const Step& step) {
-  return step.spec().name == "final_data_sync" || step.spec().name == "convert_image";
+  return step.spec().name == "final_data_sync" || step.spec().name == "convert_image" ||
+         step.spec().name == "validate_guest_tools_and_drivers";
 }
 
 bool IsCheck(const StepSpec& spec) {
@@ -147,6 +148,41 @@ TEST_P(UndoableContract, UndoRestoresAndTwiceEqualsOnce) {
   const Result<Observation> seen = stage->Observe(step(), stage->LifeOf(step(), WorkloadOf(step()), 1));
   ASSERT_TRUE(seen) << Describe(seen.error());
   EXPECT_EQ(seen->verdict, Verdict::kNotStarted);
+}
+
+TEST_P(UndoableContract, ItsUndoIsProvedBeforeItRanAndOnlyByLooking) {
+  for (const char* when : {"policy_validated", "undo_proven"}) {
+    SCOPED_TRACE(std::string("before ") + when);
+    Stage stage;
+    stage.Resume(StageBefore(when));
+    Life life = NewLife(stage);
+    life.key = std::string(64, '0');
+    const Json picture = Picture(stage.Look());
+    const std::size_t history = stage.Look().history.size();
+    const Result<UndoProof> proof = stage.ProveUndo(step(), life);
+    ASSERT_TRUE(proof) << Describe(proof.error());
+    for (const Error& problem : proof->problems) ADD_FAILURE() << Describe(problem);
+    EXPECT_FALSE(proof->proves.empty());
+    EXPECT_EQ(proof->takes > std::chrono::milliseconds(0), !proof->estimate.empty());
+    EXPECT_EQ(stage.Look().history.size(), history);
+    EXPECT_EQ(Picture(stage.Look()), picture);
+  }
+}
+
+TEST_P(UndoableContract, AnUndoIsNotProvedWhenASystemCannotBeAsked) {
+  Stage stage;
+  const Life life = NewLife(stage);
+  stage.FailCall(1, Fault::Kind::kBefore);
+  const Result<UndoProof> proof = stage.ProveUndo(step(), life);
+  ASSERT_TRUE(stage.fault_happened());
+  const bool told = !proof || !proof->problems.empty();
+  ASSERT_TRUE(told);
+  EXPECT_TRUE(SafeToRetry(proof ? proof->problems.front() : proof.error()));
+}
+
+TEST_P(FinalContract, NobodyProvesThatItCouldBeUndone) {
+  Stage stage;
+  EXPECT_FALSE(stage.ProveUndo(step(), NewLife(stage)));
 }
 
 TEST_P(FinalContract, UndoRefusesAndTouchesNothing) {

@@ -4,10 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "plugins/fake/machine.h"
 #include "stage.h"
+#include "steps/fence.h"
+#include "steps/kept_delta.h"
 
 namespace vmferry {
 namespace {
@@ -137,10 +140,13 @@ TEST_F(PowerOn, UndoNeverRemovesSealedCopies) {
 TEST_F(PowerOn, UndoAfterServingKeepsTheDelta) {
   ASSERT_TRUE(stage.Finish(step, life));
   stage.Change([](WorldData& world) { EXPECT_TRUE(PostRecord(world, "shop-web1", "order 3")); });
+  const Json picture = Picture(stage.Look());
   life.target_served = true;
   const Json facts = Undo();
-  EXPECT_EQ(facts["delta"].size(), 3u);
+  EXPECT_EQ(facts["writes"], "kept");
+  ASSERT_EQ(facts["delta"].size(), 3u);
   EXPECT_TRUE(facts["removed"].empty());
+  EXPECT_EQ(Picture(stage.Look())["volumes"], picture["volumes"]);
   const WorldData world = stage.Look();
   EXPECT_TRUE(world.domains.empty());
   int asked = 0;
@@ -148,13 +154,135 @@ TEST_F(PowerOn, UndoAfterServingKeepsTheDelta) {
   EXPECT_EQ(asked, 2);
 }
 
+TEST_F(PowerOn, UndoSaysWhereTheDeltaIsAndHowToReadIt) {
+  ASSERT_TRUE(stage.Finish(step, life));
+  life.target_served = true;
+  const Json delta = Undo()["delta"];
+  ASSERT_EQ(delta.size(), 3u);
+  const Overlay first = OverlaysOf(life.before, stage.application.workloads[0]).at(0);
+  const Overlay second = OverlaysOf(life.before, stage.application.workloads[0]).at(1);
+  EXPECT_EQ(delta[0]["workload"], "web1");
+  EXPECT_EQ(delta[0]["pool"], "images");
+  EXPECT_EQ(delta[0]["volume"], first.volume);
+  EXPECT_THAT(delta[0]["path"].get<std::string>(), testing::EndsWith("/" + first.volume));
+  EXPECT_THAT(delta[0]["backing"].get<std::string>(), testing::EndsWith("/" + first.base));
+  EXPECT_EQ(delta[0]["format"], "qcow2");
+  EXPECT_EQ(delta[0]["stopped"], "shut down");
+  const std::string one = delta[0]["path"], two = delta[1]["path"];
+  EXPECT_THAT(two, testing::EndsWith("/" + second.volume));
+  EXPECT_EQ(delta[0]["mount"],
+            Json({"guestmount", "--ro", "--format=qcow2", "-a", one, "-a", two, "-i", "/mnt"}))
+      << "all disks of the machine";
+  EXPECT_EQ(delta[1]["attach"], Json({"qemu-nbd", "--read-only", "--format=qcow2", "--connect=/dev/nbd0", two}));
+  EXPECT_EQ(delta[2]["workload"], "db1");
+  WorldData world = stage.Look();
+  const FakeVolume* volume = FindVolume(world, "images", first.volume);
+  ASSERT_NE(volume, nullptr);
+  EXPECT_EQ(delta[0]["sizeBytes"], volume->content.allocated_bytes());
+}
+
+TEST_F(PowerOn, UndoOfATargetThatNeverServedKeepsNothing) {
+  life.parameters["rollBackData"] = "keepDelta";
+  ASSERT_TRUE(stage.Finish(step, life));
+  const Json facts = Undo();
+  EXPECT_EQ(facts["writes"], "none");
+  EXPECT_TRUE(facts["delta"].empty());
+  EXPECT_EQ(facts["removed"].size(), 3u);
+}
+
+TEST_F(PowerOn, DiscardedTheDeltaGoesThoughTheTargetHasServed) {
+  life.parameters["rollBackData"] = "discard";
+  const Json before = Picture(stage.Look());
+  ASSERT_TRUE(stage.Finish(step, life));
+  stage.Change([](WorldData& world) { EXPECT_TRUE(PostRecord(world, "shop-web1", "order 3")); });
+  life.target_served = true;
+  const Json facts = Undo();
+  EXPECT_EQ(facts["writes"], "discarded");
+  EXPECT_TRUE(facts["delta"].empty());
+  EXPECT_EQ(facts["removed"].size(), 3u);
+  EXPECT_EQ(Picture(stage.Look()), before) << "sealed copies stay";
+}
+
+TEST_F(PowerOn, TheForecastSaysWhatGoingBackLoses) {
+  const Result<Forecast> kept = stage.Predict(step, life);
+  ASSERT_TRUE(kept);
+  EXPECT_THAT(kept->loses, testing::AllOf(testing::StartsWith("data since cutover"), HasSubstr("kept")));
+  life.parameters["rollBackData"] = "discard";
+  const Result<Forecast> gone = stage.Predict(step, life);
+  ASSERT_TRUE(gone);
+  EXPECT_THAT(gone->loses, testing::AllOf(testing::StartsWith("data since cutover"), HasSubstr("DISCARDED")));
+  EXPECT_THAT(gone->undo, HasSubstr("with all that the target wrote"));
+}
+
+// Another generation in the same run, then another run: the first delta is neither written to nor booted from.
+TEST_F(PowerOn, NoLaterStartTouchesAKeptDelta) {
+  ASSERT_TRUE(stage.Finish(step, life));
+  stage.Change([](WorldData& world) { EXPECT_TRUE(PostRecord(world, "shop-web1", "order 3")); });
+  life.target_served = true;
+  std::set<std::string> kept;
+  const Json first = Undo();
+  for (const Json& delta : first["delta"]) kept.insert(delta["volume"].get<std::string>());
+  Json volumes = Picture(stage.Look())["volumes"];
+  for (const int generation : {1, 2}) {
+    if (generation == 2) stage.run = "r-20260302-000001";
+    if (generation == 2) stage.Change([this](WorldData& world) {
+        for (FakeVm& vm : world.vms) {
+          vm.facts.claim = stage.run + "/shop/" + vm.facts.name;
+          vm.facts.fence = FenceText(vm.facts.claim, NicStarts(vm.facts));
+        }
+      });
+    Life next = stage.LifeOf(step, "", generation);
+    ASSERT_TRUE(stage.Finish(step, next));
+    stage.Change([](WorldData& world) { EXPECT_TRUE(PostRecord(world, "shop-web1", "order 4")); });
+    WorldData world = stage.Look();
+    EXPECT_EQ(RecordsOf(world, "shop-web1").value(), (std::vector<std::string>{"order 1", "order 2", "order 4"}));
+    next.target_served = true;
+    next.elapsed = milliseconds(0);
+    const Result<Progress> end = stage.Finish(step, next, true);
+    ASSERT_TRUE(end) << Describe(end.error());
+    for (const Json& delta : end->facts["delta"])
+      EXPECT_TRUE(kept.insert(delta["volume"].get<std::string>()).second) << delta["volume"] << " was used before";
+    const Json now = Picture(stage.Look())["volumes"];
+    for (const auto& [name, volume] : volumes.items()) EXPECT_EQ(now.at(name), volume) << name;
+    volumes = now;
+  }
+  EXPECT_EQ(kept.size(), 9u);
+}
+
 TEST_F(PowerOn, UndoStopsADomainThatWillNotShutDown) {
   ASSERT_TRUE(stage.Finish(step, life));
   stage.Change([](WorldData& world) { FindDomain(world, "shop-web1")->deaf = true; });
   life.target_served = true;
-  Undo();
+  const Json delta = Undo()["delta"];
   EXPECT_TRUE(stage.Look().domains.empty());
   EXPECT_GE(life.elapsed, milliseconds(30000));
+  ASSERT_EQ(delta.size(), 3u);
+  EXPECT_EQ(delta[0]["stopped"], "forced");
+  EXPECT_EQ(delta[2]["stopped"], "shut down") << "the other VM's guest obeyed";
+}
+
+// The journal knows that power is about to be cut before it is: after a crash the delta must not pass for a clean one.
+TEST_F(PowerOn, ATornDeltaIsNamedSoAfterACrash) {
+  ASSERT_TRUE(stage.Finish(step, life));
+  stage.Change([](WorldData& world) { FindDomain(world, "shop-web1")->deaf = true; });
+  life.target_served = true;
+  life.elapsed = milliseconds(0);
+  const auto is_off = [this] { return FindDomain(stage.Look(), "shop-web1") == nullptr; };
+  Json handle_before;
+  for (int round = 0; round < 100 && !is_off(); ++round) {
+    handle_before = life.handle;
+    ASSERT_TRUE(stage.Round(step, life, true));
+  }
+  ASSERT_TRUE(is_off());
+  life.handle = handle_before;  // what the call that cut it answered is lost
+  EXPECT_EQ(Undo()["delta"][0]["stopped"], "forced");
+}
+
+TEST_F(PowerOn, ADomainThatWasOffAlreadyIsNamedSo) {
+  ASSERT_TRUE(stage.Finish(step, life));
+  stage.Change([](WorldData& world) { FindDomain(world, "shop-web1")->state = "off"; });
+  life.target_served = true;
+  EXPECT_EQ(Undo()["delta"][0]["stopped"], "was off");
 }
 
 class Switch : public testing::Test {

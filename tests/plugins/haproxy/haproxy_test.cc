@@ -40,6 +40,10 @@ class HaproxyTest : public testing::Test {
   Result<LbFacts> Describe_(Plugin& plugin, const std::string& pool = "web") {
     return Invoke(plugin, load_balancer::kDescribePool, LbQuery{pool}, context_);
   }
+  Status Check(Plugin& plugin, const std::string& server) {
+    const auto done = Invoke(plugin, load_balancer::kCheckSetServer, LbServerQuery{"web", server}, context_);
+    return done ? Ok() : Status(done.error());
+  }
   static std::vector<std::string> Writes(const ScriptedApi& api) {
     std::vector<std::string> writes;
     for (const std::string& command : api.commands())
@@ -134,6 +138,22 @@ TEST_F(HaproxyTest, ASocketWithoutLevelAdminIsDeniedBeforeAnyInstanceIsChanged) 
   EXPECT_THAT(set.error().message, HasSubstr("level operator"));
   EXPECT_THAT(set.error().advice, HasSubstr("level admin"));
   EXPECT_TRUE(Writes(one_).empty());
+}
+
+TEST_F(HaproxyTest, WhetherAServerCanBeSetIsAskedOfEveryInstanceAndNothingIsWritten) {
+  const auto plugin = MakeBoth();
+  EXPECT_TRUE(Check(*plugin, "old"));
+  EXPECT_EQ(Check(*plugin, "nope").error().kind, ErrorKind::kNotFound);
+  two_.level = "operator";
+  const Status denied = Check(*plugin, "old");
+  ASSERT_FALSE(denied.ok());
+  EXPECT_EQ(denied.error().kind, ErrorKind::kDenied);
+  EXPECT_THAT(denied.error().object, HasSubstr(two_.address()));
+  const Status lost = Check(*Make({one_.address()}, {{"stateFile", directory_ / "missing/s1"}}), "old");
+  ASSERT_FALSE(lost.ok());
+  EXPECT_THAT(lost.error().object, HasSubstr("missing/s1"));
+  EXPECT_TRUE(Writes(one_).empty());
+  EXPECT_TRUE(Writes(two_).empty());
 }
 
 TEST_F(HaproxyTest, RefusalInHaproxysOwnWords) {

@@ -130,6 +130,17 @@ TEST_F(HttpProbeTest, SlowerThanAllowedIsUnhealthy) {
   EXPECT_THAT(reply->why, HasSubstr(" ms instead of at most 20 ms"));
 }
 
+TEST_F(HttpProbeTest, AnAnswerThatWouldBeMuchTooLateIsNotWaitedFor) {
+  ProbeRequest request = For(plain_.Url("/slow"));
+  request.max_latency_ms = 50;
+  const auto start = std::chrono::steady_clock::now();
+  const auto reply = Probe(request);
+  ASSERT_TRUE(reply.ok());
+  EXPECT_FALSE(reply->healthy);
+  EXPECT_THAT(reply->why, StartsWith("no answer: timed out: "));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 20s);
+}
+
 TEST_F(HttpProbeTest, RubbishAndCutAnswersAreUnhealthy) {
   for (const char* path : {"/rubbish", "/cut"}) {
     const auto reply = Probe(For(plain_.Url(path)));
@@ -248,6 +259,24 @@ TEST_F(HttpsProbeTest, ACertificateForAnotherNameOrAnEarlierTimeIsDenied) {
 TEST_F(HttpsProbeTest, AMissingCaFileOrBadThumbprintIsInvalid) {
   EXPECT_EQ(Probe(Trusting("/nowhere/ca.pem", "")).error().kind, ErrorKind::kInvalid);
   EXPECT_EQ(Probe(Trusting("", "AB:CD")).error().kind, ErrorKind::kInvalid);
+}
+
+TEST_F(HttpProbeTest, ATcpProbeConnectsAndSaysWhyNot) {
+  const auto ask = [&](const std::string& address) {
+    return Invoke(*plugin_, probe::kTcpProbe, TcpProbeRequest{address, 15000}, context_);
+  };
+  const auto open = ask("127.0.0.1:" + std::to_string(plain_.port()));
+  ASSERT_TRUE(open.ok());
+  EXPECT_TRUE(open->healthy) << open->why;
+  const auto closed = ask("127.0.0.1:" + std::to_string(testing_http::FreePort()));
+  ASSERT_TRUE(closed.ok()) << "a refused connection is an answer";
+  EXPECT_FALSE(closed->healthy);
+  EXPECT_THAT(closed->why, HasSubstr("no answer: unavailable: cannot reach 127.0.0.1"));
+  for (const char* address : {"127.0.0.1", "127.0.0.1:", "127.0.0.1:80/x", "127.0.0.1:port", "[::1]"}) {
+    const auto invalid = ask(address);
+    ASSERT_FALSE(invalid.ok()) << address;
+    EXPECT_EQ(invalid.error().kind, ErrorKind::kInvalid) << address;
+  }
 }
 
 }  // namespace

@@ -135,6 +135,33 @@ TEST(LibvirtDomainXml, NicsFollowTheMapping) {
   }
 }
 
+TEST(LibvirtDomainXml, AConsoleIsRecordedBesideItsTerminal) {
+  const auto xml = BuildDomainXml(Request(), kKvm, kSources, {"images", "web1-0123.console", "/pool/web1-0123.console"});
+  ASSERT_TRUE(xml.ok());
+  EXPECT_THAT(*xml, HasSubstr(R"(    <serial type="pty">
+      <log file="/pool/web1-0123.console" append="off" />
+    </serial>)"));
+  pugi::xml_document document;
+  ASSERT_TRUE(document.load_string(xml->c_str()));
+  const ConsoleRecord record = ReadDomain(document).console;
+  EXPECT_EQ(record.pool, "images");
+  EXPECT_EQ(record.volume, "web1-0123.console");
+}
+
+TEST(LibvirtDomainXml, AGuestAgentGetsAChannelUnlessTheSiteBringsOne) {
+  DefineRequest request = Request();
+  EXPECT_THAT(*BuildDomainXml(request, kKvm, kSources), Not(HasSubstr("guest_agent")));
+  request.guest_agent = true;
+  EXPECT_THAT(*BuildDomainXml(request, kKvm, kSources), HasSubstr(R"(    <channel type="unix">
+      <target type="virtio" name="org.qemu.guest_agent.0" />
+    </channel>)"));
+  request.extra_xml =
+      "<devices><channel type='unix'><source path='/a'/><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+      "</devices>";
+  const std::string own = *BuildDomainXml(request, kKvm, kSources);
+  EXPECT_EQ(own.find("guest_agent"), own.rfind("guest_agent")) << own;
+}
+
 TEST(LibvirtDomainXml, AScsiBusBringsItsController) {
   DefineRequest request = Request();
   request.disk_bus = "scsi";

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "plugins/libvirt/libvirt_plugin.h"
+#include "plugins/target_boot.h"
+#include "plugins/target_network.h"
 #include "plugins/target_platform.h"
 
 namespace vmferry {
@@ -92,6 +94,31 @@ TEST_F(LibvirtTestDriver, ADomainIsDefinedStartedStoppedAndUndefined) {
   EXPECT_EQ(Invoke(*plugin_, target::kEnsureRunning, ours_, kContext).error().kind, ErrorKind::kNotFound);
 }
 
+TEST_F(LibvirtTestDriver, AConsoleIsRecordedInAFileOfThePool) {
+  ASSERT_TRUE(MakeVolume().ok());
+  DefineRequest request = Definition();
+  EXPECT_FALSE(Invoke(*plugin_, target::kReadConsole, ours_, kContext).ok()) << "there is no such domain";
+  request.console_pool = "default-pool";
+  const auto defined = Invoke(*plugin_, target::kEnsureDefined, request, kContext);
+  ASSERT_TRUE(defined.ok()) << Describe(defined.error());
+  EXPECT_THAT(defined->xml, HasSubstr(R"(<log file="/default-pool/web1-key-1.console" append="off")"));
+  EXPECT_THAT(defined->xml, HasSubstr(R"(<serial type="pty">)")) << "people keep their terminal";
+  const auto console = Invoke(*plugin_, target::kReadConsole, ours_, kContext);
+  ASSERT_TRUE(console.ok()) << Describe(console.error());
+  EXPECT_TRUE(console->recorded);
+  EXPECT_EQ(console->text, "");
+  EXPECT_EQ(Invoke(*plugin_, target::kReadConsole, {"web1", "key-2"}, kContext).error().kind, ErrorKind::kConflict);
+  EXPECT_TRUE(Invoke(*plugin_, target::kEnsureUndefined, ours_, kContext).ok());
+}
+
+TEST_F(LibvirtTestDriver, AHypervisorWithoutGuestAgentsSaysSo) {
+  ASSERT_TRUE(Define().ok());
+  const auto pinged = Invoke(*plugin_, target::kPingAgent, ours_, kContext);
+  ASSERT_FALSE(pinged.ok());
+  EXPECT_EQ(pinged.error().kind, ErrorKind::kInvalid);
+  EXPECT_THAT(pinged.error().advice, HasSubstr("org.qemu.guest_agent.0"));
+}
+
 TEST_F(LibvirtTestDriver, DefiningAgainWithTheSameKeyKeepsTheDomain) {
   const auto first = Define();
   DefineRequest bigger = Definition();
@@ -158,6 +185,54 @@ TEST_F(LibvirtTestDriver, OnlyUnsealedRawVolumesAreWrittenTo) {
       Invoke(*plugin_, target::kWriteVolume, WriteVolumeRequest{"default-pool", "web1.qcow2", 0, 0}, kContext);
   EXPECT_EQ(opened.error().kind, ErrorKind::kInvalid);
   EXPECT_THAT(opened.error().message, HasSubstr("only raw"));
+}
+
+TEST_F(LibvirtTestDriver, NetworksAreActiveInactiveOrMissing) {
+  const auto look = [this](const char* network) {
+    return Invoke(*plugin_, target::kDescribeNetwork, NetworkQuery{network}, kContext);
+  };
+  EXPECT_TRUE(look("network:default")->active);
+  EXPECT_FALSE(look("network:nothing")->exists);
+  EXPECT_TRUE(look("user")->active);
+  EXPECT_TRUE(look("bridge:eth1")->exists);
+  EXPECT_FALSE(look("bridge:br99")->exists);
+  EXPECT_EQ(look("default").error().kind, ErrorKind::kInvalid);
+}
+
+// Like qemu:///session, the test driver has no filters: said in libvirt's words, and never "there is no such filter".
+TEST_F(LibvirtTestDriver, ADriverWithoutFiltersSaysSoAndWhatToDo) {
+  const auto filter = Invoke(*plugin_, target::kDescribeFilter, FilterQuery{"web"}, kContext);
+  ASSERT_FALSE(filter.ok());
+  EXPECT_EQ(filter.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(filter.error().object, "filter web");
+  EXPECT_THAT(filter.error().message, HasSubstr("not supported by the connection driver"));
+  EXPECT_THAT(filter.error().advice, HasSubstr("qemu:///system"));
+}
+
+TEST_F(LibvirtTestDriver, AVolumeThatHoldsRoomIsReserved) {
+  const auto pool = [this] { return Invoke(*plugin_, target::kDescribeTarget, PlatformQuery{}, kContext)->pools[0]; };
+  EXPECT_EQ(pool().reserved_bytes, 0u);
+  ASSERT_TRUE(MakeVolume().ok());
+  ASSERT_TRUE(
+      Invoke(*plugin_, target::kEnsureVolume, {"default-pool", "web1-k.reserve", "raw", 1 << 20, "", ""}, kContext)
+          .ok());
+  EXPECT_EQ(pool().reserved_bytes, 1u << 20);
+}
+
+TEST_F(LibvirtTestDriver, DiskSettingsAndFiltersReachTheDomain) {
+  ASSERT_TRUE(MakeVolume().ok());
+  DefineRequest request = Definition();
+  request.disks[0].cache = "none";
+  request.disks[0].discard = "ignore";
+  request.disks[0].io = "native";
+  request.nics[0].filter = "web";
+  const auto defined = Invoke(*plugin_, target::kEnsureDefined, request, kContext);
+  ASSERT_TRUE(defined.ok()) << Describe(defined.error());
+  EXPECT_THAT(defined->xml, HasSubstr("<filterref filter=\"web\" />"));
+  const DomainFacts facts = Domain();
+  EXPECT_EQ(facts.disks[0].cache, "none");
+  EXPECT_EQ(facts.disks[0].discard, "ignore");
+  EXPECT_EQ(facts.disks[0].io, "native");
 }
 
 TEST_F(LibvirtTestDriver, ExtraXmlReachesTheDomain) {

@@ -15,12 +15,14 @@ TEST(Registry, EveryPluginIsListedOnceAndFoundByName) {
     EXPECT_TRUE(names.insert(kind.name).second) << kind.name;
     EXPECT_EQ(FindPluginKind(kind.name), &kind);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"vsphere", "libvirt", "haproxy", "http", "local", "fake"}));
+  EXPECT_EQ(names, (std::set<std::string>{"vsphere", "libvirt", "haproxy", "rfc2136", "http", "local", "ssh", "prometheus",
+                                         "alertmanager", "textfile", "restic", "backup_command", "tcp", "libguestfs", "fake"}));
   EXPECT_EQ(FindPluginKind("nutanix"), nullptr);
 }
 
 TEST(Registry, EveryPluginExplainsItselfAndItsSettings) {
-  const std::set<std::string> roles{"source", "target", "load_balancer", "probe", "command"};
+  const std::set<std::string> roles{"source", "target", "load_balancer", "dns", "probe", "command", "metrics", "alerts",
+                                    "signal", "backup", "flow", "guest"};
   const std::set<std::string> types{"text", "path", "secret", "list", "map", "integer", "duration", "boolean"};
   for (const PluginKind& kind : AllPluginKinds()) {
     EXPECT_FALSE(kind.purpose.empty()) << kind.name;
@@ -35,7 +37,8 @@ TEST(Registry, EveryPluginExplainsItselfAndItsSettings) {
 }
 
 TEST(Registry, EveryRoleIsServedByARealPluginAndByTheFake) {
-  for (const std::string role : {"source", "target", "load_balancer", "probe", "command"}) {
+  for (const std::string role : {"source", "target", "load_balancer", "dns", "probe", "command", "metrics", "alerts",
+                                 "signal", "backup", "flow", "guest"}) {
     int real = 0, fake = 0;
     for (const PluginKind& kind : AllPluginKinds())
       for (const std::string& served : kind.roles)

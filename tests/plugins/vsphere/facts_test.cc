@@ -113,6 +113,34 @@ TEST(DevicesTest, NicsOfKnownAndLaterKindsAreFound) {
   EXPECT_TRUE(HasTpm(document->first_child()));
 }
 
+TEST(DevicesTest, DevicesOfTheHostComeWithTheModeTheirBackingTells) {
+  const auto document = Xml(R"(<val xsi:type="VirtualHardware">
+<device xsi:type="VirtualPCIPassthrough"><key>13000</key><deviceInfo><label>PCI device 0</label></deviceInfo>
+  <backing xsi:type="VirtualPCIPassthroughDeviceBackingInfo"><id>0000:3b:00.0</id><vendorId>4318</vendorId></backing>
+</device>
+<device xsi:type="VirtualPCIPassthrough"><key>13001</key>
+  <backing xsi:type="VirtualPCIPassthroughVmiopBackingInfo"><vgpu>grid_a100-4c</vgpu></backing></device>
+<device xsi:type="VirtualPCIPassthrough"><key>13002</key>
+  <backing xsi:type="VirtualPCIPassthroughVmiopBackingInfo"><vgpu>grid_a100-1-5c</vgpu></backing></device>
+<device xsi:type="VirtualPCIPassthrough"><key>13003</key>
+  <backing xsi:type="VirtualPCIPassthroughVmiopBackingInfo"><vgpu>grid_a100-1-5cme</vgpu></backing></device>
+<device xsi:type="VirtualPCIPassthrough"><key>13004</key>
+  <backing xsi:type="VirtualPCIPassthroughDynamicBackingInfo"><assignedId>0000:5e:00.0</assignedId></backing></device>
+<device xsi:type="VirtualPCIPassthrough"><key>13005</key>
+  <backing xsi:type="VirtualPCIPassthroughDvxBackingInfo"/></device>
+<device xsi:type="VirtualVideoCard"><key>500</key></device></val>)");
+  std::string found;
+  for (const GpuFacts& gpu : GpusIn(document->first_child())) found += gpu.id + " " + gpu.mode + " " + gpu.device + "\n";
+  EXPECT_EQ(found,
+            "13000 passthrough 0000:3b:00.0\n"
+            "13001 vgpu grid_a100-4c\n"
+            "13002 mig grid_a100-1-5c\n"
+            "13003 mig grid_a100-1-5cme\n"
+            "13004 passthrough 0000:5e:00.0\n"
+            "13005 unknown \n");
+  EXPECT_EQ(GpusIn(document->first_child()).at(0).label, "PCI device 0");
+}
+
 TEST(SnapshotsTest, TreeIsListedOldestFirst) {
   const auto document = Xml(R"(<val>
     <rootSnapshotList><snapshot type="VirtualMachineSnapshot">snapshot-1</snapshot><name>old</name>

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "plugins/source_platform.h"
+#include "plugins/source_privileges.h"
 #include "plugins/vsphere/vsphere.h"
 #include "tests/plugins/scripted_server.h"
 
@@ -51,9 +52,10 @@ const std::map<std::string, std::string> kUsual{
          R"(<futureThing type="FutureThing">f</futureThing><about><fullName>VMware vCenter Server 8.0.1</fullName>)"
          R"(<apiVersion>8.0.1.0</apiVersion><apiType>VirtualCenter</apiType></about>)"
          R"(<sessionManager type="SessionManager">sm</sessionManager>)"
-         R"(<searchIndex type="SearchIndex">si</searchIndex></returnval>)")},
+         R"(<searchIndex type="SearchIndex">si</searchIndex>)"
+         R"(<authorizationManager type="AuthorizationManager">am</authorizationManager></returnval>)")},
     {"Login", HttpAnswer(200,
-                         Soap(R"(<LoginResponse xmlns="urn:vim25"><returnval><userName>VSPHERE.LOCAL\lab</userName>)"
+                         Soap(R"(<LoginResponse xmlns="urn:vim25"><returnval><key>key-7</key><userName>VSPHERE.LOCAL\lab</userName>)"
                               R"(</returnval></LoginResponse>)"),
                          std::string("Set-Cookie: ") + kCookie + "; Path=/; HttpOnly; Secure\r\n")},
     {"FindByInventoryPath", Response("FindByInventoryPath", R"(<returnval type="VirtualMachine">vm-42</returnval>)")},
@@ -143,6 +145,47 @@ TEST_F(SessionTest, FirstCallConnectsLogsInAndSpeaksTheServersVersion) {
   EXPECT_THAT(requests[2], HasSubstr("SOAPAction: urn:vim25/8.0.1.0\r\n"));
   EXPECT_THAT(requests[2], HasSubstr("<password>s3cr3t a&lt;&amp;&gt;\"'</password>"));
   EXPECT_THAT(requests[3], HasSubstr(std::string("Cookie: ") + kCookie));
+}
+
+std::string Privileges(const std::map<std::string, bool>& granted) {
+  std::string text = R"(<returnval><entity type="VirtualMachine">vm-42</entity>)";
+  for (const auto& [privilege, yes] : granted)
+    text += "<privAvailability><privId>" + privilege + "</privId><isGranted>" + (yes ? "true" : "false") +
+            "</isGranted></privAvailability>";
+  return Response("HasPrivilegeOnEntities", text + "</returnval>");
+}
+
+TEST_F(SessionTest, PrivilegesThatAreMissingAreNamedAndWhatIsNotToldCountsAsMissing) {
+  Next("HasPrivilegeOnEntities", Privileges({{"VirtualMachine.Config.AdvancedConfig", true},
+                                             {"VirtualMachine.Config.EditDevice", true},
+                                             {"VirtualMachine.Interact.PowerOff", true},
+                                             {"VirtualMachine.Interact.PowerOn", true}}));
+  auto facts = Ask(source::kDescribePrivileges, VmQuery{"/DC0/vm/web1"});
+  ASSERT_TRUE(facts.ok()) << Describe(facts.error());
+  EXPECT_THAT(facts->missing, ElementsAre());
+  EXPECT_EQ(facts->unproven, "");
+  const std::string asked = server_.requests().back();
+  EXPECT_THAT(asked, HasSubstr(">vm-42</entity><sessionId>key-7</sessionId>"));
+  EXPECT_THAT(asked, HasSubstr("<privId>VirtualMachine.Interact.PowerOn</privId>"));
+  Next("HasPrivilegeOnEntities", Privileges({{"VirtualMachine.Config.AdvancedConfig", true},
+                                             {"VirtualMachine.Config.EditDevice", false},
+                                             {"VirtualMachine.Interact.PowerOff", true}}));
+  facts = Ask(source::kDescribePrivileges, VmQuery{"/DC0/vm/web1"});
+  ASSERT_TRUE(facts.ok()) << Describe(facts.error());
+  EXPECT_THAT(facts->missing, ElementsAre("VirtualMachine.Config.EditDevice", "VirtualMachine.Interact.PowerOn"));
+}
+
+TEST_F(SessionTest, APlatformThatCannotTellPrivilegesSaysSoAndAFailureIsOne) {
+  Next("HasPrivilegeOnEntities", Fault("NoPermission", "Permission to perform this operation was denied."));
+  auto facts = Ask(source::kDescribePrivileges, VmQuery{"/DC0/vm/web1"});
+  ASSERT_TRUE(facts.ok()) << Describe(facts.error());
+  EXPECT_THAT(facts->unproven, HasSubstr("may not ask"));
+  Next("HasPrivilegeOnEntities", Response("HasPrivilegeOnEntities", ""));
+  facts = Ask(source::kDescribePrivileges, VmQuery{"/DC0/vm/web1"});
+  ASSERT_TRUE(facts.ok()) << Describe(facts.error());
+  EXPECT_THAT(facts->unproven, HasSubstr("told nothing"));
+  Next("HasPrivilegeOnEntities", HttpAnswer(503, "down"));
+  EXPECT_EQ(Ask(source::kDescribePrivileges, VmQuery{"/DC0/vm/web1"}).error().kind, ErrorKind::kUnavailable);
 }
 
 TEST_F(SessionTest, ServerThatRefusesTheVersionIsAskedWithoutOne) {

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Precompiled into everything that is built with sanitizers: Json's members are compiled in json_once.cc and not in each
+// file that uses them, which saves a sixth of the time to build. (An optimised build inlines them, so it gains nothing.)
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+extern template class nlohmann::basic_json<>;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checks that compare with a baseline, as the checker sees them: what makes no sense is said before anything is run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/runbooks/little_world.h"
+
+namespace vmferry::test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kSite = R"(apiVersion: vmferry.dev/v1
+kind: Site
+metadata: {name: test}
+spec:
+  platforms: {vmware: {plugin: fake}, kvm: {plugin: fake}}
+  services: {watch: {plugin: fake}}
+  applications:
+    shop:
+      workloads: [{name: web1, vm: web1}]
+      metricsService: watch
+      target_monitoring_ready:
+        {targets: [node], maxScrapeAge: 1m, metrics: [up], alertRules: [Down]}
+      quiesce_application: {onRefusal: hold}
+      loadBalancer: watch
+      pool: shop
+      sourceServer: old
+      targetServer: new
+      query: max(latency)
+      samplesQuery: sum(requests)
+      minSamples: 10
+      window: 1m
+)";
+const std::string kRecorded =
+    "    baselines: [p95 = max(latency)]\n    baselineSamplesQuery: sum(requests)\n    baselineMinSamples: 10\n";
+
+// What is said of a runbook with these pre-checks and post-checks (and criteria).
+std::string Problems(const std::string& before, const std::string& after, const std::string& criteria = "") {
+  CheckOptions options = LittleOptions(
+      {{"site.yaml", kSite},
+       {"r.yaml", "application: shop\nsourcePlatform: vmware\ntargetPlatform: kvm\npreChecks:\n" + before +
+                      "cutoverSteps: [quiesce_application, final_data_sync, convert_image, power_on_target, "
+                      "update_load_balancer]\npostChecks:\n" + after + criteria}});
+  options.vocabulary = WholeVocabulary();
+  return RenderAll(CheckFiles({"r.yaml", "site.yaml"}, options));
+}
+
+const std::string kRecorder = "- target_monitoring_ready:\n" + kRecorded;
+std::string Latency(const std::string& parameters) {
+  return "- p95_latency_within_slo: {" + parameters + "}\n";
+}
+
+TEST(Baselines, RecordedBeforeAreRight) {
+  EXPECT_EQ(Problems(kRecorder, Latency("notWorseThan: \"1.2\", baseline: p95"),
+                     "rollbackCriteria:\n- sustained_latency_regression: {notWorseThan: 1.5, baseline: p95}\n"),
+            "");
+}
+
+TEST(Baselines, ABadFactorIsToldWithItsPlace) {
+  for (const char* factor : {"0.9", "120%", "1e2", "-2"})
+    EXPECT_THAT(Problems(kRecorder, Latency(std::string("baseline: p95, notWorseThan: ") + factor)),
+                testing::AllOf(HasSubstr("r.yaml:11:3: error: `p95_latency_within_slo`: "),
+                               HasSubstr("is no factor of at least 1")))
+        << factor;
+}
+
+TEST(Baselines, OneLimitMustBeGiven) {
+  EXPECT_THAT(Problems(kRecorder, "- p95_latency_within_slo\n"),
+              HasSubstr("`p95_latency_within_slo` lacks its parameter `slo` (the longest it may be; this or "
+                        "notWorseThan, or both)"));
+  EXPECT_THAT(Problems(kRecorder, "- error_rate_below_threshold\n"), HasSubstr("lacks its parameter `threshold`"));
+  EXPECT_EQ(Problems(kRecorder, Latency("slo: 300ms")), "");
+}
+
+TEST(Baselines, HalfAComparisonIsNone) {
+  EXPECT_THAT(Problems(kRecorder, Latency("notWorseThan: 2")), HasSubstr("`notWorseThan` without `baseline`"));
+  EXPECT_THAT(Problems(kRecorder, Latency("slo: 1s, baseline: p95")), HasSubstr("`baseline` without `notWorseThan`"));
+  EXPECT_THAT(Problems(kRecorder, "- error_rate_below_threshold: {notWorseThan: 2, baseline: p95}\n"),
+              HasSubstr("`notWorseThan` without `margin`"));
+}
+
+TEST(Baselines, NobodyRecordsAreToldBeforeTheNightOfTheMove) {
+  const std::string compares = Latency("notWorseThan: 2, baseline: p95");
+  EXPECT_THAT(Problems("- vm_exists\n", compares),
+              HasSubstr("and there is no `target_monitoring_ready` before it to record that"));
+  EXPECT_THAT(Problems("- target_monitoring_ready\n", compares),
+              HasSubstr("and the last `target_monitoring_ready` before it does not record that"));
+  EXPECT_THAT(Problems("- vm_exists\n", kRecorder + compares), HasSubstr("would measure that after the cutover began"));
+  EXPECT_THAT(Problems(kRecorder, "- target_monitoring_ready\n" + compares),
+              HasSubstr("the last `target_monitoring_ready` before it does not record that"));
+}
+
+TEST(Baselines, EntriesMustBeNamedOnceAndHaveSamples) {
+  const auto problems = [](const std::string& parameters) {
+    return Problems("- target_monitoring_ready:\n" + parameters, Latency("slo: 1s"));
+  };
+  EXPECT_THAT(problems("    baselines: [max(latency)]\n"), HasSubstr("\"max(latency)\" is no baseline"));
+  EXPECT_THAT(problems("    baselines: [a = up, a = down]\n"), HasSubstr("two baselines are called a"));
+  EXPECT_THAT(problems("    baselines: [a = up]\n"), testing::AllOf(HasSubstr("without `baselineSamplesQuery`"),
+                                                                   HasSubstr("need `baselineMinSamples`, at least 1")));
+}
+
+}  // namespace
+}  // namespace vmferry::test
