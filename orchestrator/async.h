@@ -70,10 +70,12 @@ class Signal {
     notified_ = true;
     timer_.cancel();
   }
-  // Returns when notified or after `patience`.
+  // Returns when notified or after `patience`; without any, after what waits in the loop.
   Task<void> Wait(std::chrono::milliseconds patience) {
     boost::system::error_code ignored;
-    if (!notified_) {
+    if (!notified_ && patience.count() <= 0) {
+      co_await boost::asio::post(timer_.get_executor(), boost::asio::use_awaitable);
+    } else if (!notified_) {
       timer_.expires_after(patience);
       auto token = boost::asio::redirect_error(boost::asio::use_awaitable, ignored);
       co_await timer_.async_wait(token);

@@ -143,23 +143,28 @@ Event Watch::DraftSample(std::size_t index, const std::optional<Result<Progress>
   return engine_.Draft(application_, EventKind::kSample, std::move(payload));
 }
 
+// A sample and what it leads to are one append: nobody finds the one without the other.
 void Watch::Digest(std::size_t index, const std::optional<Result<Progress>>& answer) {
   std::vector<Event> events;
   events.push_back(DraftSample(index, answer));
+  const std::optional<Reaction> turn = DraftVerdict(index, events);
   engine_.Send(application_, std::move(events));
-  Act(index);
+  if (turn) application_.wake.Notify();
+  if (turn == Reaction::kRollBack) engine_.Start(application_);
   wake_.Notify();
 }
 
-// What the samples add up to, when that has changed: journaled, and done. A person who holds the application already
+// What the samples add up to with the one in `events`, when that has changed. A person who holds the application already
 // has it; only going back is for every activity.
-void Watch::Act(std::size_t index) {
-  const auto found = state().criteria.find(static_cast<int>(index));
-  if (found == state().criteria.end()) return;
-  const CriterionState& criterion = found->second;
+std::optional<Reaction> Watch::DraftVerdict(std::size_t index, std::vector<Event>& events) const {
+  const int key = static_cast<int>(index);
+  ApplicationState with;
+  if (const auto found = state().criteria.find(key); found != state().criteria.end()) with.criteria.insert(*found);
+  Fold(with, events.front());
+  const CriterionState& criterion = with.criteria.at(key);
   const Evaluation now = Evaluate(rules_[index], criterion.recent);
   const Reaction reaction = ReactionIn(*plan_, state(), now.reaction);
-  if (reaction == criterion.reaction) return;
+  if (reaction == criterion.reaction) return std::nullopt;
   const std::string why = now.why + (criterion.why.empty() ? "" : "; the latest: " + criterion.why);
   const std::string reason = "criterion " + plan_->criteria[index].name + ": " + why;
   Json payload{{"criterion", index},
@@ -168,7 +173,6 @@ void Watch::Act(std::size_t index) {
                {"reaction", std::string(Name(reaction))},
                {"declared", std::string(Name(now.reaction))}};
   if (reaction != Reaction::kNone) payload["why"] = why;
-  std::vector<Event> events;
   events.push_back(engine_.Draft(application_, EventKind::kVerdict, std::move(payload)));
   if (reaction == Reaction::kRollBack)
     events.push_back(engine_.Draft(application_, EventKind::kDecision, Json{{"kind", "rollback"}, {"reason", reason}}));
@@ -176,9 +180,7 @@ void Watch::Act(std::size_t index) {
     Json hold{{"activity", std::string(Name(Activity::kNeedsOperator))}, {"why", reason}};
     events.push_back(engine_.Draft(application_, EventKind::kHold, std::move(hold)));
   }
-  engine_.Send(application_, std::move(events));
-  application_.wake.Notify();
-  if (reaction == Reaction::kRollBack) engine_.Start(application_);
+  return reaction;
 }
 
 }  // namespace vmferry

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "orchestrator/engine_parts.h"
@@ -33,7 +34,8 @@ class Watch {
   static Task<void> Sample(std::shared_ptr<Watch> self, std::size_t index);
   Task<std::optional<Result<Progress>>> Take(std::size_t index);
   void Digest(std::size_t index, const std::optional<Result<Progress>>& answer);
-  void Act(std::size_t index);
+  // Adds the verdict and what comes of it; nothing if what the samples add up to is as before.
+  std::optional<Reaction> DraftVerdict(std::size_t index, std::vector<Event>& events) const;
   void Leave();
   void AwaitWindow();
   std::chrono::milliseconds Patience() const;  // of the one who waits for the end of the window

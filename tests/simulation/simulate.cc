@@ -8,12 +8,17 @@
 //   simulate --seed 4711 --timeline       one of them, with every event
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <map>
 #include <mutex>
 #include <random>
+#include <thread>
+#include <vector>
 
+#include "orchestrator/back_test.h"
 #include "orchestrator/event_text.h"
 #include "tests/orchestrator/story.h"
 
@@ -108,24 +113,70 @@ class History {
         timeline_(timeline) {
     run_.UseClock(clock_);
     clock_.tick_ms = TickOf(example_);
+    AddCriterion();
     DropChecks();
   }
 
-  // What was wrong; empty if nothing was. `endings` counts where histories come to rest.
-  std::vector<std::string> Play(std::map<std::string, int>& endings) {
+  // What was wrong; empty if nothing was.
+  std::vector<std::string> Play() {
     const int lives = 1 + dice_.Roll(5);
     for (int life = 0; life < lives; ++life) Live();
     Mend();
     if (timeline_) Print();
-    ++endings[std::string(Name(run_.Application(name_).phase))];
     return Faults();
   }
+  std::string Ending() { return std::string(Name(run_.Application(name_).phase)); }
 
  private:
   // A random plan of an example: checks are left out, effects are not, since a plan without them is no migration.
   void DropChecks() {
     std::vector<PlannedStep>& steps = run_.submission.wave.plans.front().steps;
     std::erase_if(steps, [this](const PlannedStep& step) { return !step.effect && dice_.OneIn(5); });
+  }
+
+  // A quarter of the plans is watched for a minute of soak, by a criterion with a rule of its own, and the application may
+  // fall ill after one of its samples.
+  void AddCriterion() {
+    Plan& plan = run_.submission.wave.plans.front();
+    const auto smoke = std::find_if(plan.steps.begin(), plan.steps.end(),
+                                    [](const PlannedStep& step) { return step.name == "smoke_test"; });
+    if (smoke == plan.steps.end() || !dice_.OneIn(4)) return;
+    const int within = 1 + dice_.Roll(4);
+    PlannedStep health;
+    health.phase = Phase::kSoak;
+    health.ordinal = 1;
+    health.name = "app_health_check_failure";
+    health.deadline = std::chrono::seconds(5);
+    health.parameters = {{"probe", smoke->parameters.at("probe")},
+                         {"healthUrl", smoke->parameters.at("url")},
+                         {"every", 5000},
+                         {"delay", dice_.Roll(3) * 4000},
+                         {"trip", {{"failures", 1 + dice_.Roll(within)}, {"within", within}}},
+                         {"onTrip", AnyReaction()},
+                         {"errors", {{"consecutive", 1 + dice_.Roll(3)}, {"then", AnyReaction()}}},
+                         {"inconclusive", {{"consecutive", 1 + dice_.Roll(3)}, {"then", AnyReaction()}}}};
+    plan.criteria.push_back(health);
+    plan.rollback_window_minutes = 1;
+    plan.commit_at_window_end = dice_.OneIn(2);
+    ill_after_ = dice_.Roll(12);
+    run_.on_event = [this, tell = run_.on_event](const Event& event, Engine& engine) {
+      tell(event, engine);
+      if (event.kind == EventKind::kWatch) clock_.tick_ms = event.payload.value("state", "") == "begun" ? 500 : TickOf(example_);
+      if (event.kind != EventKind::kSample) return;
+      if (samples_++ == ill_after_) Sicken(true);
+      // An application that holds is watched until somebody decides; this process is told to leave.
+      if (++samples_of_life_ == 20) engine.RequestStop("enough seen");
+    };
+  }
+  const char* AnyReaction() {
+    constexpr std::array kReactions{"rollback", "rollback", "hold", "notify"};
+    return kReactions.at(static_cast<std::size_t>(dice_.Roll(4)));
+  }
+  void Sicken(bool sick) {
+    static_cast<void>(run_.world->Change([sick](WorldData& world) {
+      for (auto& [name, guest] : world.guests) guest.sick_on_target = sick;
+      ++world.revision;
+    }));
   }
 
   // One process: it may meet faults, may die at an append, and may be told to stop or to go back.
@@ -145,6 +196,7 @@ class History {
   }
 
   Status Order(int which) {
+    samples_of_life_ = 0;
     const auto runs = run_.journal.Runs();
     if (!runs || runs->empty()) return run_.Run();
     run_.run_id = runs->back();
@@ -156,6 +208,8 @@ class History {
   // Whatever was broken works again; a person looks after the run until it rests in a named place.
   void Mend() {
     run_.fault = nullptr;
+    ill_after_ = -1;
+    Sicken(false);
     static_cast<void>(run_.world->Change([this](WorldData& world) {
       world.dns.read_only = before_.dns.read_only;
       world.monitoring.routed = before_.monitoring.routed;
@@ -170,6 +224,7 @@ class History {
   std::vector<std::string> Faults() {
     std::vector<std::string> faults = story_.Faults();
     if (!run_.journal.Verify("").ok()) faults.emplace_back("the journal does not verify");
+    for (std::string& fault : WatchFaults()) faults.push_back(std::move(fault));
     const ApplicationState& state = run_.Application(name_);
     const bool rests = IsEnding(state.phase) || (state.phase == Phase::kSoak && state.activity == Activity::kWorking);
     if (!rests)
@@ -178,6 +233,35 @@ class History {
     const std::string picture = run_.Picture();
     if (rests && picture != PictureAt(state.phase, run_.machines()))
       faults.push_back(std::string(Name(state.phase)) + ", but the world is: " + picture);
+    return faults;
+  }
+
+  // Whatever the criterion's samples were, its verdicts follow from them, and nothing else does: it goes back by itself
+  // before the decision to commit alone, and commits by itself with a passing sample alone.
+  std::vector<std::string> WatchFaults() const {
+    const Plan& plan = run_.submission.wave.plans.front();
+    std::vector<Event> events = run_.Events();
+    std::erase_if(events, [this](const Event& event) { return event.application != name_; });
+    std::vector<std::string> faults = ReplayVerdicts(plan, events).differences;
+    std::string latest;
+    bool moved = false, committing = false;
+    for (const Event& event : events) {
+      const Json& payload = event.payload;
+      moved = moved || (event.kind == EventKind::kOutcome && payload.value("name", "") == "update_load_balancer") ||
+              (event.kind == EventKind::kFound && payload.value("name", "") == "update_load_balancer");
+      if (event.kind == EventKind::kSample && !moved) faults.emplace_back("a sample before traffic was moved");
+      if (event.kind == EventKind::kSample) latest = payload.value("verdict", "");
+      if (event.kind == EventKind::kWatch && payload.value("state", "") == "begun") latest.clear();
+      if (event.kind != EventKind::kDecision) continue;
+      const bool by_itself = event.actor == "engine";
+      if (payload.value("kind", "") == "resume") latest.clear();
+      if (payload.value("kind", "") == "commit") committing = true;
+      if (by_itself && payload.value("kind", "") == "commit" && latest != "pass")
+        faults.emplace_back("it commits by itself after a sample of \"" + latest + "\"");
+      if (payload.value("kind", "") == "rollback" && committing &&
+          payload.value("reason", "").starts_with("criterion "))
+        faults.emplace_back("a criterion goes back after the decision to commit");
+    }
     return faults;
   }
 
@@ -198,6 +282,50 @@ class History {
   const WorldData before_;
   Story story_;
   const bool timeline_;
+  int samples_ = 0;
+  int samples_of_life_ = 0;  // since the latest order
+  int ill_after_ = -1;  // samples; -1: it stays well
+};
+
+// Plays histories on several threads until all are played or one went wrong.
+class Players {
+ public:
+  Players(std::uint64_t seed, int histories, bool timeline) : seed_(seed), histories_(histories), timeline_(timeline) {}
+
+  bool Play(int threads) {
+    {
+      std::vector<std::jthread> players;
+      for (int i = 0; i < threads; ++i) players.emplace_back([this] { PlayOnThis(); });
+    }
+    return !wrong_;
+  }
+  const std::map<std::string, int>& endings() const { return endings_; }
+
+ private:
+  void PlayOnThis() {
+    for (int i = next_++; i < histories_ && !wrong_; i = next_++) {
+      const std::uint64_t own = seed_ + static_cast<std::uint64_t>(i);
+      History history(own, timeline_);
+      const std::vector<std::string> faults = history.Play();
+      const std::lock_guard lock(mutex_);
+      ++endings_[history.Ending()];
+      if (!faults.empty()) Tell(own, faults);
+    }
+  }
+  void Tell(std::uint64_t seed, const std::vector<std::string>& faults) {
+    wrong_ = true;
+    for (const std::string& fault : faults) std::printf("%s\n", fault.c_str());
+    std::printf("seed %llu goes wrong; see it by: simulate --seed %llu --timeline\n",
+                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed));
+  }
+
+  const std::uint64_t seed_;
+  const int histories_;
+  const bool timeline_;
+  std::atomic<int> next_{0};
+  std::atomic<bool> wrong_{false};
+  std::mutex mutex_;
+  std::map<std::string, int> endings_;  // where histories come to rest
 };
 
 }  // namespace
@@ -206,25 +334,18 @@ class History {
 int main(int argc, char** argv) {
   CLI::App app{"simulate plays random histories of a migration over the fake world and checks each."};
   std::uint64_t seed = 1;
-  int histories = 1;
+  int histories = 1, jobs = 1;
   bool timeline = false;
   app.add_option("--seed", seed, "the first history's seed");
   app.add_option("--histories", histories, "how many, each with the next seed");
+  app.add_option("--jobs", jobs, "how many at a time")->check(CLI::Range(1, 64));
   app.add_flag("--timeline", timeline, "print every event");
   CLI11_PARSE(app, argc, argv);
-  std::map<std::string, int> endings;
-  for (int i = 0; i < histories; ++i) {
-    const std::uint64_t own = seed + static_cast<std::uint64_t>(i);
-    const std::vector<std::string> faults = vmferry::History(own, timeline).Play(endings);
-    if (faults.empty()) continue;
-    for (const std::string& fault : faults) std::printf("%s\n", fault.c_str());
-    std::printf("seed %llu goes wrong; see it by: simulate --seed %llu --timeline\n",
-                static_cast<unsigned long long>(own), static_cast<unsigned long long>(own));
-    return 1;
-  }
+  vmferry::Players players(seed, histories, timeline);
+  if (!players.Play(jobs)) return 1;
   std::printf("%d histories from seed %llu: nothing wrong. They end:", histories,
               static_cast<unsigned long long>(seed));
-  for (const auto& [phase, count] : endings) std::printf(" %s %d.", phase.c_str(), count);
+  for (const auto& [phase, count] : players.endings()) std::printf(" %s %d.", phase.c_str(), count);
   std::printf("\n");
   return 0;
 }
