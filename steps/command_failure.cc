@@ -14,10 +14,11 @@ namespace vmferry {
 namespace {
 
 StepSpec MakeSpec() {
-  StepSpec spec = CriterionSpec("command_failure",
-                                "Samples by a program of the site, which must change nothing; fails when it ends with another exit code "
-                                "than 0.",
-                                std::chrono::seconds(30));
+  StepSpec spec = CriterionSpec(
+      "command_failure",
+      "Samples by a program of the site, which must change nothing; fails when it ends with another exit code "
+      "than 0.",
+      std::chrono::seconds(30));
   spec.parameters = {
       Service("service", "command", true, "the service that runs the program"),
       Optional("arguments", ParameterType::kTextList, "", "arguments, behind those that the site gives"),

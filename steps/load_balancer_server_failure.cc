@@ -12,10 +12,11 @@ namespace vmferry {
 namespace {
 
 StepSpec MakeSpec() {
-  StepSpec spec = CriterionSpec("load_balancer_server_failure",
-                                "Samples the target's server on the load balancer; fails when it is down, out of service or not the same "
-                                "everywhere.",
-                                std::chrono::seconds(30));
+  StepSpec spec = CriterionSpec(
+      "load_balancer_server_failure",
+      "Samples the target's server on the load balancer; fails when it is down, out of service or not the same "
+      "everywhere.",
+      std::chrono::seconds(30));
   spec.parameters = {
       Service("loadBalancer", "load_balancer", true, "the load balancer"),
       Required("pool", ParameterType::kText, "the pool"),
