@@ -18,6 +18,7 @@
 #include "steps/kept_delta.h"
 #include "steps/network_policy.h"
 #include "steps/smoke_probes.h"
+#include "steps/source_measured.h"
 #include "steps/undo_proof.h"
 
 namespace vmferry {
@@ -254,12 +255,13 @@ class Planner {
     if (first_effect != nullptr && runbook_.retire_source) AppendImplicit(kRetire, Phase::kCommit, first_effect->at);
     CheckAttachment();
     InsertTrafficCheck();
-    InsertUndoProof();
     for (const WrittenStep& criterion : runbook_.criteria) {
       plan_.criteria.push_back(Prepare(*criterion.spec, criterion.parameters, criterion.phase, criterion.at));
       plan_.criteria.back().ordinal = static_cast<int>(plan_.criteria.size());
     }
     baselines_.Check(reader_);
+    InsertMeasurements();
+    InsertUndoProof();
   }
 
   // Right before the first effect: the target's server must not be in service yet. It is asked about with the very
@@ -288,7 +290,6 @@ class Planner {
   // The last before a cutover that changes something: each effect there is to undo is asked about with its own
   // parameters.
   void InsertUndoProof() {
-    const StepSpec* check = vocabulary_.FindStep(kUndoProven);
     Json effects = Json::array();
     bool cutover_changes = false;
     for (const PlannedStep& step : plan_.steps) {
@@ -296,9 +297,25 @@ class Planner {
       cutover_changes |= step.phase == Phase::kCutover;
       effects.push_back({{"name", step.name}, {"workload", step.workload}, {"parameters", step.parameters}});
     }
-    if (check == nullptr || !check->implicit || !cutover_changes) return;
+    if (!cutover_changes) return;
+    InsertBeforeCutover(kUndoProven,
+                        UndoProofParameters(std::move(effects), std::chrono::minutes(plan_.rollback_window_minutes)));
+  }
+
+  // What steps and criteria compare with is measured by their own queries, each once.
+  void InsertMeasurements() {
+    Json measurements = Json::array();
+    for (const auto* steps : {&plan_.steps, &plan_.criteria})
+      for (const PlannedStep& step : *steps)
+        if (Json one = MeasurementFor(step.name, step.parameters); !one.is_null()) measurements.push_back(std::move(one));
+    if (!measurements.empty()) InsertBeforeCutover(kSourceMeasured, {{"measurements", std::move(measurements)}});
+  }
+
+  void InsertBeforeCutover(std::string_view name, Json parameters) {
+    const StepSpec* check = vocabulary_.FindStep(name);
+    if (check == nullptr || !check->implicit) return;
     const auto cutover = std::find_if(plan_.steps.begin(), plan_.steps.end(),
-                                      [](const PlannedStep& step) { return step.phase == Phase::kCutover; });
+                                      [](const PlannedStep& step) { return step.phase >= Phase::kCutover; });
     const bool first = cutover == plan_.steps.begin();
     PlannedStep planned;
     planned.phase = first ? Phase::kPreChecks : std::prev(cutover)->phase;
@@ -306,7 +323,7 @@ class Planner {
     planned.name = check->name;
     planned.implicit = true;
     planned.deadline = check->deadline;
-    planned.parameters = UndoProofParameters(std::move(effects), std::chrono::minutes(plan_.rollback_window_minutes));
+    planned.parameters = std::move(parameters);
     plan_.steps.insert(cutover, std::move(planned));
   }
 

@@ -38,7 +38,7 @@ struct Reason {
   std::string_view step;
   std::string_view why;
 };
-constexpr std::array<Reason, 14> kLeftOut{{
+constexpr std::array<Reason, 15> kLeftOut{{
     {"dns_ttl_lowered", "DNS is left alone"},
     {"update_dns", "DNS is left alone"},
     {"quiesce_application", "the source goes on serving"},
@@ -48,6 +48,7 @@ constexpr std::array<Reason, 14> kLeftOut{{
     {"backup_job_succeeds", "a backup of the clone would stand among the real ones"},
     {"alerting_signals_present", "nobody is called for a rehearsal"},
     {"command", "it may look at the real target"},
+    {"source_measured", "no traffic reaches the clone"},
     {"undo_proven", "every undo is tried"},
     {"merge_overlay", "a rehearsal is never committed"},
     {"retire_source", "a rehearsal is never committed"},

@@ -14,6 +14,7 @@
 #include "steps/look_back.h"
 #include "steps/measure.h"
 #include "steps/parameters.h"
+#include "steps/source_measured.h"
 #include "steps/words.h"
 
 namespace vmferry {
@@ -157,11 +158,18 @@ Json RecordBaselines(const StepContext& context, Plugin& metrics, std::vector<Er
   return facts;
 }
 
-Result<Baseline> JournaledBaseline(const StepContext& context, const std::string& name) {
-  const Json facts = context.earlier ? context.earlier(kRecordsBaselines, "") : Json();
-  const Json& fact = Member(Member(facts, "baselines"), name);
-  const std::string recorder(kRecordsBaselines);
-  const std::string advice = "list it under `baselines` of " + recorder + " in `preChecks`, and move anew";
+std::string Allowance::Title() const {
+  return baseline.empty() ? "of " + DurationInWords(window) + " before the cutover" : baseline;
+}
+
+Result<Baseline> JournaledBaseline(const StepContext& context, const Allowance& allowance) {
+  const bool named = !allowance.baseline.empty();
+  const std::string recorder(named ? kRecordsBaselines : kSourceMeasured), name = allowance.Title();
+  const Json facts = context.earlier ? context.earlier(recorder, "") : Json();
+  const Json fact = named ? Member(Member(facts, "baselines"), name)
+                          : MeasuredSource(facts, TextOf(context.parameters, "query"), allowance.window);
+  const std::string advice =
+      named ? "list it under `baselines` of " + recorder + " in `preChecks`, and move anew" : "move anew";
   if (fact.is_null())
     return Error{ErrorKind::kNotFound, "", "baseline " + name,
                  "the journal has none of this name: " + recorder + " must record it before the cutover", advice};
@@ -178,28 +186,47 @@ Result<Baseline> JournaledBaseline(const StepContext& context, const std::string
 }
 
 std::vector<ParameterSpec> AllowanceParameters() {
+  ParameterSpec not_worse = Optional("notWorseThan", ParameterType::kMap, "",
+                                     "how much worse than on the source the value may be");
+  ParameterSpec least = Optional("minSamples", ParameterType::kInteger, "1",
+                                 "with fewer values in that time there is no baseline, and no cutover");
+  least.least = 1;
+  not_worse.members = {
+      Optional("factor", ParameterType::kText, "", "at least 1: the value may be at most so many times it, like `1.2`"),
+      Optional("baseline", ParameterType::kDuration, "",
+               "the median of what the query gave over so long right before the cutover; instead of a `baseline` by name"),
+      std::move(least)};
   return {
-      Optional("notWorseThan", ParameterType::kText, "",
-               "factor, at least 1: the value may be at most so many times that of `baseline`, like `1.2`"),
+      std::move(not_worse),
       Optional("baseline", ParameterType::kText, "",
-               "needed for notWorseThan: a baseline that " + std::string(kRecordsBaselines) + " recorded"),
+               "needed for a notWorseThan without one: a baseline that " + std::string(kRecordsBaselines) + " recorded"),
   };
 }
 
 Result<std::optional<Allowance>> AllowanceOf(const Json& parameters) {
-  const std::string factor = TextOf(parameters, "notWorseThan"), margin = TextOf(parameters, "margin");
-  if (Member(parameters, "notWorseThan").is_null()) return std::optional<Allowance>();
+  const Json& given = Member(parameters, "notWorseThan");
+  const std::string factor = given.is_object() ? TextOf(given, "factor") : TextOf(parameters, "notWorseThan");
+  const std::string margin = TextOf(parameters, "margin");
+  if (given.is_null()) return std::optional<Allowance>();
   const auto invalid = [](std::string parameter, std::string message, std::string advice) {
     return Error{ErrorKind::kInvalid, "", std::move(parameter), std::move(message), std::move(advice)};
   };
   Allowance allowance;
   allowance.baseline = TextOf(parameters, "baseline");
+  allowance.window = DurationOf(given, "baseline", std::chrono::milliseconds(0));
+  allowance.least_samples = IntegerOf(given, "minSamples", 1);
   const std::optional<double> number = FactorOf(factor);
   if (!number)
     return invalid("notWorseThan", Quoted(factor) + " is no factor of at least 1",
                    "write a decimal like `1.2`: 20% worse is accepted");
-  if (allowance.baseline.empty())
-    return invalid("baseline", "`notWorseThan` without `baseline`", "name the one to compare with: `baseline: NAME`");
+  const bool over_time = Member(given, "baseline").is_number();
+  if (over_time && !allowance.baseline.empty())
+    return invalid("baseline", "`notWorseThan` has a `baseline` of its own, and there is " + Quoted(allowance.baseline),
+                   "keep one of them");
+  if (!over_time && allowance.baseline.empty())
+    return invalid("baseline", "`notWorseThan` without `baseline`",
+                   "say over how long it is measured, `notWorseThan: {factor: 1.2, baseline: 30m}`, or name one: "
+                   "`baseline: NAME`");
   allowance.factor = *number;
   const std::optional<double> more = margin.empty() ? std::optional<double>(0) : RatioOf(margin);
   if (!more || *more > 1)
@@ -227,7 +254,7 @@ Result<Bounds> BoundsOf(const StepContext& context, std::optional<double> absolu
     return Error{ErrorKind::kInvalid, "", "limit", "nothing says how much it may be", "give a limit or `notWorseThan`"};
   Bounds bounds{absolute, *allowance, {}};
   if (!*allowance) return bounds;
-  Result<Baseline> baseline = JournaledBaseline(context, (*allowance)->baseline);
+  Result<Baseline> baseline = JournaledBaseline(context, **allowance);
   if (!baseline) return baseline.error();
   bounds.baseline = std::move(*baseline);
   return bounds;
@@ -237,7 +264,7 @@ std::string ExceededInWords(const Bounds& bounds, double value, const NumberWord
   if (bounds.absolute && value > *bounds.absolute) return "more than " + words(*bounds.absolute);
   const Allowance& allowance = *bounds.allowance;
   return "more than " + words(bounds.relative()) + ": " + NumberInWords(allowance.factor) + " times the baseline " +
-         allowance.baseline + ", which was " + words(bounds.baseline.value) +
+         allowance.Title() + ", which was " + words(bounds.baseline.value) +
          (allowance.margin > 0 ? ", and " + words(allowance.margin) + " more" : "");
 }
 
@@ -246,9 +273,9 @@ std::string BoundsInWords(std::optional<double> absolute, const std::optional<Al
   std::vector<std::string> all;
   if (absolute) all.push_back(words(*absolute));
   if (allowance)
-    all.push_back(NumberInWords(allowance->factor) + " times the baseline " + allowance->baseline +
+    all.push_back(NumberInWords(allowance->factor) + " times the baseline " + allowance->Title() +
                   (allowance->margin > 0 ? " plus " + words(allowance->margin) : "") + " (recorded by " +
-                  std::string(kRecordsBaselines) + ")");
+                  std::string(allowance->baseline.empty() ? kSourceMeasured : kRecordsBaselines) + ")");
   return ListInWords(all);
 }
 
@@ -258,6 +285,7 @@ std::vector<Contradiction> BaselineContradictions(std::string_view step, const J
   if (std::find(kCompare.begin(), kCompare.end(), step) == kCompare.end()) return found;
   const auto allowance = AllowanceOf(parameters);
   if (!allowance) found.push_back({allowance.error().message, allowance.error().advice});
+  if (const auto few = TooFewValues(parameters)) found.push_back(*few);
   const bool compares = !Member(parameters, "notWorseThan").is_null();
   if (!compares && !Member(parameters, "baseline").is_null())
     found.push_back({"`baseline` without `notWorseThan`", "say how much worse is accepted: `notWorseThan: \"1.2\"`"});

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Baseline: a number measured before the cutover and journaled by target_monitoring_ready, against which later checks
-// hold the target ("not worse than"). A number that was not measured well is no baseline, and without one nothing that
-// needs it succeeds. Threading: as StepContext.
+// Baseline: a number measured before the cutover and journaled, against which later checks hold the target ("not worse
+// than"). One with a name is what target_monitoring_ready found in one look; one without is the median of what the
+// comparing query itself gave on the source, over a time right before the cutover (steps/source_measured.h). A number
+// that was not measured well is no baseline, and without one nothing that needs it succeeds. Threading: as StepContext.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -41,16 +43,20 @@ std::vector<ParameterSpec> BaselineParameters();
 // goes into `problems`.
 Json RecordBaselines(const StepContext& context, Plugin& metrics, std::vector<Error>& problems);
 
-// Of the journaled facts; kNotFound says which step must record it, kCorrupt that there is no number.
-Result<Baseline> JournaledBaseline(const StepContext& context, const std::string& name);
-
 // How much worse than a baseline is accepted: at most its value times `factor`, plus `margin`.
 struct Allowance {
-  std::string baseline;
-  double factor = 1;  // at least 1
-  double margin = 0;  // in the unit of the value
+  std::string baseline = {};            // its name; empty: it is measured over `window`, right before the cutover
+  std::chrono::milliseconds window{0};
+  std::int64_t least_samples = 1;       // within `window`
+  double factor = 1;                    // at least 1
+  double margin = 0;                    // in the unit of the value
+  std::string Title() const;            // "p95", "of 30m before the cutover"
 };
-// The parameters notWorseThan and baseline.
+
+// Of the journaled facts; kNotFound says which step must record it, kCorrupt that there is no number.
+Result<Baseline> JournaledBaseline(const StepContext& context, const Allowance& allowance);
+
+// The parameters notWorseThan and baseline; of a plan before `notWorseThan` was a map it is a text, the factor.
 std::vector<ParameterSpec> AllowanceParameters();
 // Nothing if notWorseThan is not given; kInvalid (without system) if it makes no sense.
 Result<std::optional<Allowance>> AllowanceOf(const Json& parameters);

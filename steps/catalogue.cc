@@ -14,6 +14,7 @@ const std::vector<const Step*>& AllSteps() {
       &TargetOutOfService(),
       &RehearsalFingerprint(),
       &ClaimSource(),
+      &SourceMeasured(),
       &UndoProven(),
       &DnsTtlLowered(),
       &QuiesceApplication(),

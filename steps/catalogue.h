@@ -17,6 +17,7 @@ const Step& BackupSuccessLast24h();
 const Step& PolicyValidated();
 const Step& RehearsalFingerprint();
 const Step& ClaimSource();
+const Step& SourceMeasured();
 const Step& UndoProven();
 const Step& QuiesceApplication();
 const Step& FinalDataSync();

@@ -40,8 +40,8 @@ StepSpec MakeSpec() {
       "rollbackCriteria:\n  - sustained_latency_regression:\n      metricsService: prometheus\n      query: "
       "histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{job=\"shop\"}[5m])))\n"
       "      samplesQuery: sum(increase(http_request_duration_seconds_count{job=\"shop\"}[5m]))\n"
-      "      minSamples: 200\n      slo: 300ms\n      notWorseThan: \"1.5\"\n"
-      "      baseline: p95 # of target_monitoring_ready\n";
+      "      minSamples: 200\n      slo: 300ms\n"
+      "      notWorseThan: {factor: 1.5, baseline: 30m, minSamples: 20} # than the median of that time\n";
   return spec;
 }
 

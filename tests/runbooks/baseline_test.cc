@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Checks that compare with a baseline, as the checker sees them: what makes no sense is said before anything is run.
+#include <algorithm>
+#include <iterator>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -90,6 +93,56 @@ TEST(Baselines, NobodyRecordsAreToldBeforeTheNightOfTheMove) {
   EXPECT_THAT(Problems("- vm_exists\n", kRecorder + compares), HasSubstr("would measure that after the cutover began"));
   EXPECT_THAT(Problems(kRecorder, "- target_monitoring_ready\n" + compares),
               HasSubstr("the last `target_monitoring_ready` before it does not record that"));
+}
+
+// `notWorseThan: {baseline: 30m, ...}` asks nothing more of the runbook: the measurement is added, once for each.
+TEST(Baselines, OverATimeAreMeasuredRightBeforeTheCutover) {
+  CheckOptions options = LittleOptions(
+      {{"site.yaml", kSite},
+       {"r.yaml", "application: shop\nsourcePlatform: vmware\ntargetPlatform: kvm\npreChecks: [vm_exists]\n"
+                  "cutoverSteps: [quiesce_application, final_data_sync, convert_image, power_on_target, "
+                  "update_load_balancer]\npostChecks:\n- p95_latency_within_slo: {notWorseThan: {factor: 2, baseline: "
+                  "1h}}\nrollbackCriteria:\n- sustained_latency_regression: {notWorseThan: {baseline: 30m, factor: 1.2, "
+                  "minSamples: 20}}\n"}});
+  options.vocabulary = WholeVocabulary();
+  const Checked checked = CheckWave("r.yaml", "site.yaml", options);
+  ASSERT_EQ(RenderAll(checked.diagnostics), "");
+  const std::vector<PlannedStep>& steps = checked.wave->plans.front().steps;
+  const auto cutover = std::find_if(steps.begin(), steps.end(),
+                                    [](const PlannedStep& step) { return step.phase == Phase::kCutover; });
+  ASSERT_GE(cutover - steps.begin(), 2);
+  EXPECT_EQ(std::prev(cutover)->name, "undo_proven");
+  const PlannedStep& measured = *std::prev(cutover, 2);
+  EXPECT_EQ(measured.name, "source_measured");
+  EXPECT_TRUE(measured.implicit);
+  EXPECT_EQ(measured.phase, Phase::kPreChecks);
+  EXPECT_EQ(measured.parameters["measurements"],
+            (Json{{{"for", "p95_latency_within_slo"},
+                   {"metricsService", "watch"},
+                   {"query", "max(latency)"},
+                   {"windowMs", 3600000},
+                   {"everyMs", 30000},
+                   {"minSamples", 1}},
+                  {{"for", "sustained_latency_regression"},
+                   {"metricsService", "watch"},
+                   {"query", "max(latency)"},
+                   {"windowMs", 1800000},
+                   {"everyMs", 30000},
+                   {"minSamples", 20}}}));
+}
+
+TEST(Baselines, OverATimeMustMakeSense) {
+  const auto problems = [](const std::string& parameters) {
+    return Problems("- vm_exists\n", Latency("slo: 1s, notWorseThan: " + parameters));
+  };
+  EXPECT_EQ(problems("{factor: 1.2, baseline: 10m, minSamples: 20}"), "");
+  EXPECT_THAT(problems("{factor: 1.2, baseline: 10m, minSamples: 21}"),
+              HasSubstr("`notWorseThan` wants 21 values of 10m, in which there are 20, one every 30s"));
+  EXPECT_THAT(problems("{baseline: 10m}"), HasSubstr("\"\" is no factor of at least 1"));
+  EXPECT_THAT(problems("{factor: 1.2, baseline: 10m}, baseline: p95"), HasSubstr("has a `baseline` of its own"));
+  EXPECT_THAT(problems("{factor: 1.2}"), HasSubstr("say over how long it is measured"));
+  EXPECT_THAT(problems("{factor: 1.2, baseline: p95}"), HasSubstr("`p95` is not a duration"));
+  EXPECT_THAT(problems("{factor: 1.2, window: 10m}"), HasSubstr("`notWorseThan` has no member `window`"));
 }
 
 TEST(Baselines, EntriesMustBeNamedOnceAndHaveSamples) {

@@ -44,12 +44,12 @@ TEST(Catalogue, HasTheStepsWhoseNamesTheLanguageKnows) {
   for (const char* name :
        {"quiesce_application", "final_data_sync", "convert_image", "power_on_target", "smoke_test",
         "update_load_balancer", "update_dns", "dns_ttl_lowered", "backup_job_succeeds", "claim_source", "merge_overlay",
-        "release_source", "policy_validated", "undo_proven"}) {
+        "release_source", "policy_validated", "undo_proven", "source_measured"}) {
     const StepSpec* step = vocabulary.FindStep(name);
     ASSERT_NE(step, nullptr) << name;
     const bool ours = std::string(name) == "claim_source" || std::string(name) == "merge_overlay" ||
                       std::string(name) == "release_source" || std::string(name) == "policy_validated" ||
-                      std::string(name) == "undo_proven";
+                      std::string(name) == "undo_proven" || std::string(name) == "source_measured";
     EXPECT_EQ(step->implicit, ours) << name;
   }
 }

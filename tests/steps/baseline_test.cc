@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "steps/source_measured.h"
 #include "steps/window_check.h"
 #include "tests/steps/stage.h"
 
@@ -220,6 +221,97 @@ TEST_F(Baselines, NoLimitAtAllIsRefused) {
     ASSERT_FALSE(progress);
     EXPECT_EQ(progress.error().kind, ErrorKind::kInvalid);
   }
+}
+
+// --- measured over a time, without a name ---
+
+class SourceMeasuredTest : public Baselines {
+ protected:
+  static inline const std::string kMedian = "quantile_over_time(0.5, ((p95) >= 0)[1800s:30s])";
+  static inline const std::string kCount = "count_over_time(((p95) >= 0)[1800s:30s])";
+  Result<Progress> MeasureSource() {
+    Life life = stage_.LifeOf(step("source_measured"));
+    return stage_.Finish(step("source_measured"), life);
+  }
+  Result<Progress> CompareOverTime(const std::string& name, std::int64_t window_ms = 1800000) {
+    Life life = Comparing(name, "");
+    life.parameters.erase("baseline");
+    life.parameters["query"] = "p95";
+    life.parameters["notWorseThan"] = {{"factor", "1.5"}, {"baseline", window_ms}, {"minSamples", 20}};
+    return stage_.Round(step(name), life);
+  }
+};
+
+TEST_F(SourceMeasuredTest, JournalsTheMedianAndHowManyValuesItIsOf) {
+  const Result<Progress> done = MeasureSource();
+  ASSERT_TRUE(done) << Describe(done.error());
+  EXPECT_EQ(done->facts["baselines"], (Json::array({{{"query", "p95"},
+                                                     {"value", 0.1},
+                                                     {"samples", 60.0},
+                                                     {"windowMs", 1800000},
+                                                     {"atMs", 1767225600000}}})));
+  Life life = stage_.LifeOf(step("source_measured"));
+  EXPECT_EQ(stage_.Predict(step("source_measured"), life)->will,
+            "measure the baseline for sustained_latency_regression, the median of the 30m before the cutover");
+}
+
+TEST_F(SourceMeasuredTest, TooFewValuesOrNoneLetNothingBegin) {
+  Answer(kCount, "19");
+  const Result<Progress> few = MeasureSource();
+  ASSERT_FALSE(few);
+  EXPECT_EQ(few.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(few.error().object, "baseline of 30m before the cutover for sustained_latency_regression");
+  EXPECT_THAT(few.error().message, HasSubstr("inconclusive: too few samples: 19 of at least 20"));
+  stage_.Change([](WorldData& world) { world.monitoring.answers.erase(kMedian); });
+  const Result<Progress> none = MeasureSource();
+  ASSERT_FALSE(none);
+  EXPECT_THAT(none.error().message, HasSubstr("no data"));
+  stage_.Change([](WorldData& world) { world.monitoring.refusals[kMedian] = "parse error: unexpected )"; });
+  const Result<Progress> refused = MeasureSource();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("parse error"));
+  Life life = stage_.LifeOf(step("source_measured"));
+  EXPECT_EQ(stage_.Predict(step("source_measured"), life)->problems.size(), 1U) << "a dry run says it too";
+}
+
+TEST_F(SourceMeasuredTest, WhatComparesIsHeldAgainstItsOwnMedian) {
+  for (const std::string& name : {kLatency, kErrors, kCriterion}) {
+    const Result<Progress> nothing = CompareOverTime(name);
+    ASSERT_FALSE(nothing) << name << ": nobody has measured yet";
+    EXPECT_EQ(nothing.error().kind, ErrorKind::kNotFound);
+    EXPECT_THAT(nothing.error().message, HasSubstr("source_measured must record it before the cutover"));
+  }
+  ASSERT_TRUE(MeasureSource());  // 0.1
+  Answer("p95", "0.149");
+  EXPECT_EQ(CompareOverTime(kLatency)->state, Progress::State::kDone);
+  const Json passed = CompareOverTime(kCriterion)->facts;
+  EXPECT_EQ(passed["verdict"], "pass");
+  EXPECT_EQ(passed["baseline"]["samples"], 60.0);
+  Answer("p95", "0.151");
+  EXPECT_THAT(CompareOverTime(kLatency).error().message,
+              HasSubstr("151ms, more than 150ms: 1.5 times the baseline of 30m before the cutover, which was 100ms"));
+  EXPECT_EQ(CompareOverTime(kCriterion)->facts["verdict"], "fail");
+  EXPECT_FALSE(CompareOverTime(kCriterion, 60000)) << "over another time nothing was measured";
+}
+
+TEST(MeasurementFor, IsOfWhatComparesOverATimeAlone) {
+  const Json window{{"metricsService", "watch"},
+                    {"query", "q"},
+                    {"notWorseThan", {{"factor", "1.2"}, {"baseline", 60000}, {"minSamples", 3}}}};
+  EXPECT_EQ(MeasurementFor("check", window), (Json{{"for", "check"},
+                                                   {"metricsService", "watch"},
+                                                   {"query", "q"},
+                                                   {"windowMs", 60000},
+                                                   {"everyMs", 30000},
+                                                   {"minSamples", 3}}));
+  EXPECT_TRUE(TooFewValues(window)) << "two values of a minute";
+  Json often = window;
+  often["every"] = 20000;
+  EXPECT_EQ(MeasurementFor("check", often)["everyMs"], 20000);
+  EXPECT_FALSE(TooFewValues(often));
+  EXPECT_TRUE(MeasurementFor("check", {{"notWorseThan", {{"factor", "1.2"}}}, {"baseline", "p95"}}).is_null());
+  EXPECT_TRUE(MeasurementFor("check", {{"notWorseThan", "1.2"}, {"baseline", "p95"}}).is_null());
+  EXPECT_TRUE(MeasurementFor("check", Json::object()).is_null());
 }
 
 TEST(BaselineQuery, IsANameAndAQuery) {
