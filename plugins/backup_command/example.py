@@ -108,7 +108,8 @@ def find_newest(vault, request):
 
 
 def examine(vault, request, depth):
-    name = f"{key_of(request)}-{depth}"
+    vault.tar(request["backup"])
+    name = f"{key_of(request)}-{depth}-{request['backup']}"  # a verdict is of one backup
     if vault.running(name):
         return {"state": "running"}
     outcome = vault.ended(name)
@@ -117,7 +118,6 @@ def examine(vault, request, depth):
         return outcome
     if depth not in ("structure", "list", "checksum", "restore"):
         fail(INVALID, f"depth {depth} is unknown")
-    vault.tar(request["backup"])
     vault.start(name, "work-examine", request["backup"], depth)
     return {"state": "running"}
 

@@ -54,7 +54,7 @@ Result<NewestBackup> FindNewest(Scene& scene, const BackupQuery& query) {
   for (const FakeBackup& backup : scene.world.vault.backups) {
     if (!query.scope.host.empty() && backup.facts.host != query.scope.host) continue;
     if (!HasAll(backup.facts.paths, query.scope.paths) || !HasAll(backup.facts.tags, query.scope.tags)) continue;
-    if (reply.found && reply.age_ms <= backup.age_ms) continue;
+    if (reply.found && reply.age_ms < backup.age_ms) continue;  // of two as old, the one made later
     reply = {true, backup.facts, backup.age_ms};
     reply.backup.time_ms = kStart - backup.age_ms;
   }
@@ -75,16 +75,17 @@ Result<BackupCheck> Examine(Scene& scene, const BackupCheckRequest& request, con
   if (!reached) return reached.error();
   if (depth != "structure" && depth != "list" && depth != "checksum" && depth != "restore")
     return Fail(scene, ErrorKind::kInvalid, "depth " + depth, "is unknown", "structure, list or checksum");
-  FakeBackupWork* work = FindWork(scene, request.key, depth);
+  const std::string what = depth + " of " + request.backup;
+  FakeBackupWork* work = FindWork(scene, request.key, what);
   if (work == nullptr) {
-    scene.world.vault.works.push_back({request.key, depth, request.backup, {}, scene.world.vault.polls, ""});
+    scene.world.vault.works.push_back({request.key, what, request.backup, {}, scene.world.vault.polls, ""});
     Touch(scene.world);
     if (depth == "restore") Record(scene.world, scene.call, "restore-begun", request.key, {{"backup", request.backup}});
     return BackupCheck{"running", ""};
   }
   if (!Look(scene, *work)) return BackupCheck{"running", ""};
   const BackupCheck verdict = VerdictOn(scene, work->backup, depth);
-  Forget(scene, request.key, depth);
+  Forget(scene, request.key, what);
   return verdict;
 }
 

@@ -110,6 +110,15 @@ TEST_P(BackupContract, DamagedDataIsFoundByReadingIt) {
   }
 }
 
+// A check that nobody asked after again was taken for one of a newer backup, which passed by it.
+TEST_P(BackupContract, AVerdictIsOfItsBackupAlone) {
+  const BackupFacts good = Make("0123456789ab");
+  ASSERT_GOOD(Ask(backup::kCheck, BackupCheckRequest{kKey, good.id, "checksum"}));
+  Make("ba9876543210");
+  harness_->Damage();
+  EXPECT_EQ(Await(backup::kCheck, "checksum").state, "failed");
+}
+
 TEST_P(BackupContract, AnUnknownDepthNeverPasses) {
   Make();
   const auto newest = Ask(backup::kFindNewest, BackupQuery{});

@@ -5,7 +5,7 @@
 lab_packages() {
   echo qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-clients haproxy
   echo bind9 bind9-dnsutils
-  echo restic
+  echo restic borgbackup
   echo openssh-client openssh-server
   echo busybox-static cpio syslinux mtools kmod zstd xz-utils curl python3 util-linux ca-certificates
   echo prometheus prometheus-alertmanager
