@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "orchestrator/back_test.h"
 #include "orchestrator/event_text.h"
 #include "orchestrator/exit_code.h"
 #include "orchestrator/report.h"
@@ -126,6 +127,12 @@ TEST(Watch, ATripGoesBackByItself) {
       << watched.state().reason;
   EXPECT_EQ(watched.run.Picture(), PictureAt(Phase::kRolledBack, 1));
   EXPECT_EQ(ExitOf(watched.run.State()), ExitCode::kRolledBack);
+  bool decided = false;
+  for (const Event& event : watched.run.Events()) {
+    decided = decided || (event.kind == EventKind::kDecision && event.payload.value("kind", "") == "rollback");
+    EXPECT_FALSE(decided && event.kind == EventKind::kSample) << "on its way back it is out of service, as it must be";
+  }
+  EXPECT_TRUE(decided);
 }
 
 TEST(Watch, OneBadSampleDecidesNothing) {
@@ -200,6 +207,23 @@ TEST(Watch, WithoutAValidSampleTheWindowDoesNotEndWell) {
   EXPECT_EQ(watched.state().phase, Phase::kSoak);
   EXPECT_EQ(watched.state().activity, Activity::kNeedsOperator);
   EXPECT_NE(watched.state().reason.find("not every criterion is green"), std::string::npos) << watched.state().reason;
+}
+
+// Nothing was seen of it yet: that is no green light.
+TEST(Watch, TheWindowWaitsForTheFirstSampleOfEveryCriterion) {
+  Watched watched;
+  watched.plan().criteria.push_back(watched.plan().criteria[0]);
+  watched.plan().criteria[1].parameters["delay"] = 90000;
+  watched.plan().commit_at_window_end = true;
+  ASSERT_TRUE(watched.run.Run());
+  EXPECT_EQ(watched.state().phase, Phase::kCommitted) << watched.state().reason;
+  int late = 0;
+  for (const Event& event : watched.run.Events()) {
+    late += event.kind == EventKind::kSample && event.payload.value("criterion", 0) == 1 ? 1 : 0;
+    if (event.kind == EventKind::kDecision) {
+      EXPECT_GE(late, 1) << event.payload.dump();
+    }
+  }
 }
 
 TEST(Watch, NotifyOnlyTells) {
@@ -355,6 +379,10 @@ TEST(Watch, ACrashAnywhereOnTheWayBackLosesNothing) {
     EXPECT_EQ(watched.state().phase, Phase::kRolledBack) << watched.state().reason;
     EXPECT_EQ(watched.run.Picture(), PictureAt(Phase::kRolledBack, 1));
     for (const std::string& fault : story.Faults()) ADD_FAILURE() << fault;
+    // A sample was stored without the verdict that it led to, and the resume that came next hid that it was missing.
+    std::vector<Event> events = watched.run.Events();
+    std::erase_if(events, [](const Event& event) { return event.application != kApi; });
+    for (const std::string& lost : ReplayVerdicts(watched.plan(), events).differences) ADD_FAILURE() << lost;
   }
 }
 
@@ -391,6 +419,24 @@ TEST(Watch, ASoakTakesNobodysTurn) {
   EXPECT_EQ(run.Application("inventory").phase, Phase::kSoak);
   EXPECT_EQ(run.Application(kApi).phase, Phase::kSoak);
   EXPECT_FALSE(run.Application(kApi).watch.over);
+}
+
+// Also when what moves traffic was found to be done, and so is not undone.
+TEST(Soak, NothingIsWatchedOnTheWayBack) {
+  Watched watched;
+  ApplicationState state;
+  state.phase = Phase::kSoak;
+  EXPECT_FALSE(Watches(watched.plan(), state));
+  for (std::size_t i = 0; i < watched.plan().steps.size(); ++i)
+    if (watched.plan().steps[i].moves_traffic) state.steps[static_cast<int>(i)].status = StepStatus::kFound;
+  for (const Activity activity : {Activity::kWorking, Activity::kHolding, Activity::kPaused, Activity::kNeedsOperator}) {
+    state.activity = activity;
+    EXPECT_TRUE(Watches(watched.plan(), state)) << Name(activity);
+  }
+  for (const Activity activity : {Activity::kRollingBack, Activity::kRollbackBlocked}) {
+    state.activity = activity;
+    EXPECT_FALSE(Watches(watched.plan(), state)) << Name(activity);
+  }
 }
 
 TEST(Soak, EveryPhaseSaysWhatATripComesTo) {
