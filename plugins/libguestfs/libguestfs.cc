@@ -4,10 +4,12 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -119,7 +121,16 @@ class Libguestfs final : public CallTable {
     return printed;
   }
 
-  // A disk in which libguestfs finds no system makes its programs fail; which is a reply.
+  // Of libguestfs's own machine, which did not start or ended, as opposed to what it found in the guest's disks.
+  static bool IsAboutThisMachine(const std::string& errors) {
+    constexpr std::array<std::string_view, 6> kWords{"guestfs_launch", "appliance", "supermin",
+                                                     "qemu",           "backend",   "Permission denied"};
+    return errors.empty() || std::any_of(kWords.begin(), kWords.end(), [&errors](std::string_view word) {
+      return errors.find(word) != std::string::npos;
+    });
+  }
+
+  // A disk without a system, or with one that libguestfs cannot make out, makes its programs fail; which is a reply.
   static InspectReply NotInspected(const std::string& errors) {
     InspectReply reply;
     reply.why = errors;
@@ -130,8 +141,7 @@ class Libguestfs final : public CallTable {
     if (const Status disks = CheckDisks(request); !disks) return disks.error();
     const auto printed = Run({settings_.programs + "/virt-inspector", "--no-icon"}, request, {}, context);
     if (!printed) return printed.error();
-    const bool no_system = printed->errors.find("no operating system") != std::string::npos;
-    if (!printed->good && no_system) return NotInspected(printed->errors);
+    if (!printed->good && !IsAboutThisMachine(printed->errors)) return NotInspected(printed->errors);
     if (!printed->good)
       return Refuse(ErrorKind::kInvalid, "", "virt-inspector failed: " + printed->errors,
                     "run `libguestfs-test-tool` on this machine");

@@ -72,6 +72,16 @@ esac)");
   EXPECT_THAT(Calls(), HasSubstr("guestfish direct /k --ro --format=qcow2 -a"));
 }
 
+// A guest whose fstab names another disk made the inspection fail, with advice about this machine, and no `whenUnknown`
+// let the run go on.
+TEST_F(Libguestfs, AGuestThatCannotBeMadeOutIsAnAnswerToo) {
+  Program("virt-inspector", "echo 'libguestfs: error: filesize: /var/lib/dpkg/status: No such file' >&2\nexit 1");
+  const auto reply = Inspect();
+  ASSERT_TRUE(reply) << Describe(reply.error());
+  EXPECT_FALSE(reply->inspected);
+  EXPECT_THAT(reply->why, HasSubstr("/var/lib/dpkg/status"));
+}
+
 TEST_F(Libguestfs, DisksWithoutASystemAreAnAnswerInTheProgramsWords) {
   Program("virt-inspector",
           "echo 'virt-inspector: no operating system could be detected inside this disk image.' >&2\nexit 1");
