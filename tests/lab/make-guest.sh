@@ -16,7 +16,8 @@
 #   --sick-on-kvm  /healthz answers 503 unless the machine is VMware's
 # Images are cached in ${VMFERRY_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmferry-lab}; the last line printed is the
 # path of the cached image, and OUT.raw, when given, is a sparse copy of it.
-# Needs: busybox-static cpio syslinux mtools kmod gzip (zstd or xz where modules are compressed), apt for a kernel.
+# Needs: busybox-static cpio syslinux mtools kmod xz lz4 gcc binutils (zstd where the kernel or its modules are
+# compressed so), apt for a kernel.
 set -euo pipefail
 
 here=$(dirname "$(realpath "$0")")
@@ -36,7 +37,7 @@ done
 . "$here/guest/image.sh"
 
 # The image depends on these files and options alone, so their digest names it.
-digest=$(cat "$here"/make-guest.sh "$here"/guest/*.sh <(find "$here/guest/root" -type f | sort | xargs cat) | sha256sum | cut -c1-12)
+digest=$(cat "$here"/make-guest.sh "$here"/guest/*.* <(find "$here/guest/root" -type f | sort | xargs cat) | sha256sum | cut -c1-12)
 base=$cache/guest-$digest-$size.raw
 image=$cache/guest-$digest-$size${flags// labguest./-}.raw
 

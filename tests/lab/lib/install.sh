@@ -7,7 +7,7 @@ lab_packages() {
   echo bind9 bind9-dnsutils
   echo restic borgbackup
   echo openssh-client openssh-server
-  echo busybox-static cpio syslinux mtools kmod zstd xz-utils curl python3 util-linux ca-certificates
+  echo busybox-static cpio syslinux mtools kmod zstd xz-utils lz4 gcc curl python3 util-linux ca-certificates
   echo prometheus prometheus-alertmanager
   echo iproute2 iptables e2fsprogs guestfs-tools libguestfs-tools
   # libguestfs starts a kernel of this machine; where there is none, the distribution's small one.
