@@ -16,12 +16,12 @@ from labtest import LAB, LabTest, wait_until
 WRITE_SEED = os.path.join(os.path.dirname(LAB), "write-seed.sh")
 APP = "customer-analytics-api"
 HEALTH = {"app_health_check_failure": {"every": "1s", "trip": 3, "maxLatency": "2s", "errors": {"consecutive": 20}}}
-CUTOVER = ["quiesce_application", "final_data_sync", "convert_image", {"power_on_target": {"stopDeadline": "2s"}},
+CUTOVER = ["quiesce_application", "final_data_sync", "convert_image", {"power_on_target": {"stopDeadline": "1s"}},
            "smoke_test", {"update_load_balancer": {"deadline": "60s"}}]
 
 
 class SlowGuest(threading.Thread):
-    """Lets the guest's machine run one second out of four."""
+    """Lets the guest's machine run half a second out of two."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -31,9 +31,9 @@ class SlowGuest(threading.Thread):
         try:
             while not self.ended.is_set():
                 os.kill(self.pid, signal.SIGSTOP)
-                self.ended.wait(3)
+                self.ended.wait(1.5)
                 os.kill(self.pid, signal.SIGCONT)
-                self.ended.wait(1)
+                self.ended.wait(0.5)
             os.kill(self.pid, signal.SIGCONT)
         except ProcessLookupError:
             pass
