@@ -302,7 +302,7 @@ class Planner {
                         UndoProofParameters(std::move(effects), std::chrono::minutes(plan_.rollback_window_minutes)));
   }
 
-  // What steps and criteria compare with is measured by their own queries, each once.
+  // What steps and criteria compare with is measured by their own queries.
   void InsertMeasurements() {
     Json measurements = Json::array();
     for (const auto* steps : {&plan_.steps, &plan_.criteria})

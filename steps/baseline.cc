@@ -214,7 +214,6 @@ Result<std::optional<Allowance>> AllowanceOf(const Json& parameters) {
   Allowance allowance;
   allowance.baseline = TextOf(parameters, "baseline");
   allowance.window = DurationOf(given, "baseline", std::chrono::milliseconds(0));
-  allowance.least_samples = IntegerOf(given, "minSamples", 1);
   const std::optional<double> number = FactorOf(factor);
   if (!number)
     return invalid("notWorseThan", Quoted(factor) + " is no factor of at least 1",

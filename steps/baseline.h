@@ -47,7 +47,6 @@ Json RecordBaselines(const StepContext& context, Plugin& metrics, std::vector<Er
 struct Allowance {
   std::string baseline = {};            // its name; empty: it is measured over `window`, right before the cutover
   std::chrono::milliseconds window{0};
-  std::int64_t least_samples = 1;       // within `window`
   double factor = 1;                    // at least 1
   double margin = 0;                    // in the unit of the value
   std::string Title() const;            // "p95", "of 30m before the cutover"

@@ -110,13 +110,12 @@ class SourceMeasuredStep final : public Inspection {
 
 Json MeasurementFor(std::string_view name, const Json& parameters) {
   const Json& given = Member(parameters, "notWorseThan");
-  const std::int64_t window = IntegerOf(given, "baseline", 0);
-  if (window <= 0) return {};
+  if (!Member(given, "baseline").is_number()) return {};
   return {{"for", std::string(name)},
           {"metricsService", TextOf(parameters, "metricsService")},
           {"query", TextOf(parameters, "query")},
-          {"windowMs", window},
-          {"everyMs", std::clamp<std::int64_t>(IntegerOf(parameters, "every", kEvery.count()), 1000, window)},
+          {"windowMs", IntegerOf(given, "baseline", 0)},
+          {"everyMs", std::max<std::int64_t>(1000, IntegerOf(parameters, "every", kEvery.count()))},
           {"minSamples", IntegerOf(given, "minSamples", 1)}};
 }
 

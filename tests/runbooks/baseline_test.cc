@@ -138,6 +138,9 @@ TEST(Baselines, OverATimeMustMakeSense) {
   EXPECT_EQ(problems("{factor: 1.2, baseline: 10m, minSamples: 20}"), "");
   EXPECT_THAT(problems("{factor: 1.2, baseline: 10m, minSamples: 21}"),
               HasSubstr("`notWorseThan` wants 21 values of 10m, in which there are 20, one every 30s"));
+  // A time shorter than a second had no bounds for its interval, and one of nothing was never measured.
+  EXPECT_THAT(problems("{factor: 1.2, baseline: 500ms}"), HasSubstr("wants 1 values of 500ms, in which there are 0"));
+  EXPECT_THAT(problems("{factor: 1.2, baseline: 0s}"), HasSubstr("wants 1 values of 0ms, in which there are 0"));
   EXPECT_THAT(problems("{baseline: 10m}"), HasSubstr("\"\" is no factor of at least 1"));
   EXPECT_THAT(problems("{factor: 1.2, baseline: 10m}, baseline: p95"), HasSubstr("has a `baseline` of its own"));
   EXPECT_THAT(problems("{factor: 1.2}"), HasSubstr("say over how long it is measured"));
