@@ -108,6 +108,7 @@ class NetworkPolicy(unittest.TestCase):
         cls.place = tempfile.mkdtemp(prefix="vmferry-policy.")
         cls.addClassCleanup(shutil.rmtree, cls.place, True)
         for folder in ("/run/libvirt", "/var/lib/libvirt", "/etc/libvirt", "/var/cache/libvirt"):
+            os.makedirs(folder, exist_ok=True)  # where libvirtd never ran, /run/libvirt is not there
             run("mount", "-t", "tmpfs", "tmpfs", folder)
         run("ip", "link", "set", "lo", "up")
         cls.start_libvirt()
