@@ -70,6 +70,9 @@ SqliteConnection::~SqliteConnection() {
 }
 
 Status SqliteConnection::Open(Mode mode) {
+  // SQLite counts its memory behind a lock, for statistics that nobody reads. Too late if it is in use already.
+  static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  (void)uncounted;
   const bool read_only = mode == Mode::kReadOnly;
   const int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX;
   if (sqlite3_open_v2(path_.c_str(), &db_, flags, nullptr) != SQLITE_OK) return Failed("cannot open");
@@ -84,6 +87,10 @@ Status SqliteConnection::Open(Mode mode) {
 Status SqliteConnection::Execute(const std::string& sql) {
   if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return Failed("cannot run SQL");
   return Ok();
+}
+
+void SqliteConnection::SkipTriggers() {
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
 }
 
 Result<std::int64_t> SqliteConnection::QueryInt(std::string_view sql) {

@@ -34,6 +34,8 @@ class SqliteConnection {
   // The file must be there. A read-only connection never checkpoints.
   Status Open(Mode mode);
   Status Execute(const std::string& sql);
+  // From now on this connection's own statements fire no trigger.
+  void SkipTriggers();
   // The first column of the first row; 0 without rows.
   Result<std::int64_t> QueryInt(std::string_view sql);
   // The schema's version; 0 for an empty database. kInvalid for what is no journal and what a newer vmferry wrote.
