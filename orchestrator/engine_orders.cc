@@ -189,6 +189,7 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
     events.push_back(std::move(event));
     if (!waits_its_turn(name)) BeginLoading(*run.applications.at(name));
   }
+  loop_.own_pool().Wake();  // now: the plans are read while this thread waits for the journal
   if (const Status appended = AppendNow(run, std::move(events)); !appended) return appended.error();
   if (decision.kind == "resume") run.stopped_after_failures = false;
   for (const std::string& name : *chosen) {
