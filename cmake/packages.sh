@@ -4,7 +4,7 @@
 build_packages() {
   echo g++ cmake ninja-build ccache pkg-config ca-certificates
   echo libboost-dev nlohmann-json3-dev libyaml-cpp-dev libsqlite3-dev libspdlog-dev libssl-dev
-  echo libsimdjson-dev libpugixml-dev libcli11-dev libvirt-dev libldns-dev libcsv-dev zlib1g-dev
+  echo libsimdjson-dev libpugixml-dev libcli11-dev libvirt-dev libldns-dev libcsv-dev libmimalloc-dev zlib1g-dev
 }
 
 test_packages() {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What an engine is told: to begin a run, to take one up, and what a person decided.
-#include <malloc.h>
-
 #include <algorithm>
 
 #include "orchestrator/engine_parts.h"
@@ -110,7 +108,6 @@ Result<std::string> Engine::Submit(Submission submission) {
   for (Event& event : events) event.actor = submission.actor;
   if (const Status appended = AppendNow(run, std::move(events)); !appended) return appended.error();
   submission.wave.plans.clear();
-  malloc_trim(0);  // the texts of a large wave were there three times over
   Schedule(run);
   return id;
 }
@@ -135,7 +132,6 @@ Status Engine::Adopt(const std::string& id, const Site* site) {
     if (HasFailed(application->state())) ++run.failed;
     run.applications[name] = std::move(application);
   }
-  malloc_trim(0);
   return Ok();
 }
 

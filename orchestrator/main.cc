@@ -4,8 +4,10 @@
 
 #include "orchestrator/cli.h"
 #include "orchestrator/exit_code.h"
+#include "orchestrator/memory.h"
 
 int main(int argc, char** argv) {
+  vmferry::ReturnFreeMemory();
   try {
     return vmferry::RunCommandLine(argc, argv);
   } catch (const std::exception& e) {

@@ -25,6 +25,7 @@
 #include <thread>
 
 #include "orchestrator/engine.h"
+#include "orchestrator/memory.h"
 #include "plugins/filters.h"
 #include "plugins/registry.h"
 #include "state/sqlite_journal.h"
@@ -425,6 +426,7 @@ void Resume(Settings settings, Steady::time_point begin) {
 }  // namespace vmferry
 
 int main(int argc, char** argv) {
+  vmferry::ReturnFreeMemory();
   const auto begin = vmferry::Steady::now();
   CLI::App app{"bench_engine times the engine with steps that do nothing."};
   vmferry::Settings settings;
