@@ -7,9 +7,8 @@ import sys
 import time
 
 folder = sys.argv[1]
-one, one_effects, waiting, resumed, waiting_ten, resumed_ten = (json.loads(a) for a in sys.argv[2:8])
-tasks, ansible = int(sys.argv[8]), float(sys.argv[9])
-spawning, nothing = json.loads(sys.argv[10]), json.loads(sys.argv[11])
+one, one_effects, waiting, waiting_ten = (json.loads(a) for a in sys.argv[2:6])
+tasks, ansible = int(sys.argv[6]), float(sys.argv[7])
 
 
 def lines(name):
@@ -23,7 +22,14 @@ def spread(runs, key, digits=0):
     return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
-many, effects, growth = lines("many.jsonl"), lines("effects.jsonl"), lines("growth.jsonl")
+def median(runs, key):
+    return statistics.median(run[key] for run in runs)
+
+
+many, effects, runs = lines("many.jsonl"), lines("effects.jsonl"), lines("growth.jsonl")
+resumed, resumed_ten = lines("resumed.jsonl"), lines("resumed_ten.jsonl")
+spawning, nothing = median(lines("spawning.jsonl"), "seconds"), median(lines("nothing.jsonl"), "seconds")
+growth = {size: [run for run in runs if run["applications"] == size] for size in (100, 1000, 10000, 100000)}
 print(f"""# What the engine costs
 
 Written by `tests/bench/run.sh` on {time.strftime('%Y-%m-%d')}; {os.cpu_count()} processors. Steps do nothing, the
@@ -52,32 +58,36 @@ Overhead: from the end of a step to the beginning of the application's next one.
 
 Resumed: from the start of a new process after SIGKILL until every application waits again.
 
-| waiting in | KiB each | asked | processor | asked | resumed after | KiB each then | asked |
+| waiting in | KiB each | asked | processor | asked | resumed after, s | KiB each then | asked |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| the 2nd of 20 steps | {waiting['kib_each']:.1f} | 30 | {waiting['processor_percent']:.2f} % | 1 % | {resumed['seconds']:.2f} s | {resumed['kib_each']:.1f} | 1 s |
-| the 11th of 20 steps | {waiting_ten['kib_each']:.1f} | 30 | | | {resumed_ten['seconds']:.2f} s | {resumed_ten['kib_each']:.1f} | 1 s |
+| the 2nd of 20 steps | {waiting['kib_each']:.1f} | 30 | {waiting['processor_percent']:.2f} % | 1 % | {spread(resumed, 'seconds', 2)} | {median(resumed, 'kib_each'):.1f} | 1 s |
+| the 11th of 20 steps | {waiting_ten['kib_each']:.1f} | 30 | | | {spread(resumed_ten, 'seconds', 2)} | {median(resumed_ten, 'kib_each'):.1f} | 1 s |
 
 ## Beside ansible-playbook
 
 {tasks} tasks `command: /bin/true` on localhost, `gather_facts: false`; the whole process. vmferry: one application of as
-many steps `command`, through the role command's plugin `local`; and as many steps that do nothing.
+many steps `command`, through the role command's plugin `local`; and as many steps that do nothing. Medians of six runs,
+three before and three after ansible's one.
 
 | | ms a step | ansible-playbook takes | asked |
 | --- | --- | --- | --- |
 | ansible-playbook | {1000 * ansible / tasks:.1f} | | |
-| vmferry, `command` with `/bin/true` | {1000 * spawning['seconds'] / tasks:.2f} | {ansible / spawning['seconds']:.0f} times as long | 100 |
-| vmferry, doing nothing | {1000 * nothing['seconds'] / tasks:.2f} | {ansible / nothing['seconds']:.0f} times as long | |
+| vmferry, `command` with `/bin/true` | {1000 * spawning / tasks:.2f} | {ansible / spawning:.0f} times as long | 100 |
+| vmferry, doing nothing | {1000 * nothing / tasks:.2f} | {ansible / nothing:.0f} times as long | |
 
 ## Growth
 
-Waves of applications with 4 checks each, 64 at once; 11 or less is asked of each factor.
+Waves of applications with 4 checks each, 64 at once; 11 or less is asked of each factor. Medians of five runs, of two
+for 100,000, in turn.
 
 | applications | seconds | times the row above | peak memory, MiB | times the row above |
 | --- | --- | --- | --- | --- |""")
-for before, row in zip([None] + growth, growth):
-    times = ("", "") if before is None else (
-        f"{row['seconds'] / before['seconds']:.1f}", f"{row['peak_kib'] / before['peak_kib']:.1f}")
-    print(f"| {row['applications']:,} | {row['seconds']:.2f} | {times[0]} | {row['peak_kib'] / 1024:.1f} | {times[1]} |")
+before = None
+for size, same in growth.items():
+    seconds, peak = median(same, "seconds"), median(same, "peak_kib")
+    times = (f"{seconds / before[0]:.1f}", f"{peak / before[1]:.1f}") if before else ("", "")
+    print(f"| {size:,} | {spread(same, 'seconds', 2)} | {times[0]} | {peak / 1024:.1f} | {times[1]} |")
+    before = (seconds, peak)
 
 with open(os.path.join(folder, "journal.json"), encoding="utf-8") as file:
     rate = {"/".join(run["name"].split("/")[:2]): run["items_per_second"] for run in json.load(file)["benchmarks"]}
