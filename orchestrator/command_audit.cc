@@ -12,27 +12,18 @@
 namespace vmferry {
 namespace {
 
-Result<std::vector<RunState>> AllRuns(const JournalReader& journal) {
+// Runs whose id begins with `prefix`; an Error if none does. Other runs are not read.
+Result<std::vector<RunState>> Chosen(const JournalReader& journal, const std::string& path, const std::string& prefix) {
   auto ids = journal.Runs();
   if (!ids) return ids.error();
-  std::vector<RunState> runs;
+  std::vector<RunState> chosen;
   for (const std::string& id : *ids) {
+    if (!id.starts_with(prefix)) continue;
     auto run = journal.State(id);
     if (!run) return run.error();
-    runs.push_back(std::move(*run));
+    chosen.push_back(std::move(*run));
   }
-  return runs;
-}
-
-// Runs whose id begins with `prefix`; an Error if none does.
-Result<std::vector<RunState>> Chosen(const JournalReader& journal, const std::string& prefix) {
-  auto all = AllRuns(journal);
-  if (!all) return all;
-  std::vector<RunState> chosen;
-  for (RunState& run : *all)
-    if (run.run.starts_with(prefix)) chosen.push_back(std::move(run));
-  if (chosen.empty() && !prefix.empty())
-    return Error{ErrorKind::kNotFound, "journal", "run " + prefix, "no such run", "`vmferry status` lists the runs"};
+  if (chosen.empty() && !prefix.empty()) return NoSuchRun(path, prefix);
   return chosen;
 }
 
@@ -51,7 +42,7 @@ void PrintRun(const Common& common, const RunState& run, bool details) {
 ExitCode PrintRuns(const Common& common, const std::string& journal_path, const std::string& prefix) {
   auto journal = OpenJournalReader(journal_path);
   if (!journal) return Fail(common, journal.error());
-  auto runs = Chosen(**journal, prefix);
+  auto runs = Chosen(**journal, journal_path, prefix);
   if (!runs) return Fail(common, runs.error());
   for (const RunState& run : *runs) PrintRun(common, run, !prefix.empty());
   if (runs->empty() && !common.json) std::puts("no runs yet");
@@ -91,9 +82,10 @@ ExitCode AuditList(const Common& common, const AuditOptions& options) {
 
 ExitCode AuditShow(const Common& common, const AuditOptions& options) {
   Begin(common);
-  auto journal = OpenJournalReader(JournalPath(common, options.site));
+  const std::string path = JournalPath(common, options.site);
+  auto journal = OpenJournalReader(path);
   if (!journal) return Fail(common, journal.error());
-  auto runs = Chosen(**journal, options.run);
+  auto runs = Chosen(**journal, path, options.run);
   if (!runs) return Fail(common, runs.error());
   const Style style = Output::ForStdout(common.json).style;
   for (const RunState& run : *runs) {

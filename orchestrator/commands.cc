@@ -30,6 +30,11 @@ std::string JournalPath(const Common& common, const std::string& site_file) {
   return StateHome() + "/vmferry/journal.db";
 }
 
+Error NoSuchRun(const std::string& journal, const std::string& run) {
+  return Error{ErrorKind::kNotFound, "journal " + journal, "run " + run, "no such run",
+               "`vmferry status` lists the runs; --journal or --site names another journal"};
+}
+
 Result<std::string> FullRunId(const std::string& journal, const std::string& prefix) {
   auto reader = OpenJournalReader(journal);
   if (!reader) return reader.error();
@@ -43,9 +48,7 @@ Result<std::string> FullRunId(const std::string& journal, const std::string& pre
       return Error{ErrorKind::kInvalid, "journal", "run " + prefix, "several runs begin so", "give more of the id"};
     found = run;
   }
-  if (found.empty())
-    return Error{ErrorKind::kNotFound, "journal " + journal, "run " + prefix, "no such run",
-                 "`vmferry status` lists the runs; --journal or --site names another journal"};
+  if (found.empty()) return NoSuchRun(journal, prefix);
   return found;
 }
 

@@ -117,8 +117,8 @@ std::string CriterionDetail(const CriterionState& criterion, const Style& style)
                                                             : style.Warn(std::string(Name(criterion.recent.back())));
   std::int64_t all = 0;
   for (const std::int64_t count : criterion.counts) all += count;
-  return text + style.Dim("  (" + std::to_string(all) + " samples, the latest at " + ClockTime(criterion.sampled_ms) + ")") +
-         "\n";
+  const std::string samples = std::to_string(all) + (all == 1 ? " sample" : " samples");
+  return text + style.Dim("  (" + samples + ", the latest at " + ClockTime(criterion.sampled_ms) + ")") + "\n";
 }
 
 // How the soak stands: who watches, and until when.

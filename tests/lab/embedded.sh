@@ -26,7 +26,11 @@ grep -q 'no rollback criteria' out.txt
 expect 0 "$vmferry" --journal journal.db criteria "$(last_run)"
 expect 2 "$vmferry" criteria customer-analytics-api.yaml
 grep -q 'a runbook or wave needs a site; add --site FILE' out.txt
-expect 3 "$vmferry" criteria r-none --site site.yaml
+for command in criteria status "audit show"; do
+  # shellcheck disable=SC2086
+  expect 3 "$vmferry" $command r-none --site site.yaml
+  grep -q "journal $place/journal.db: run r-none: not found: no such run" out.txt
+done
 expect 0 "$vmferry" rollback "$(last_run)" --site site.yaml --reason test
 expect 0 "$vmferry" run customer-analytics-api.yaml --site site.yaml
 expect 0 "$vmferry" commit "$(last_run)" --site site.yaml

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a report says of the time without service.
+// What a report says of the time without service, and of criteria.
 #include "orchestrator/report.h"
 
 #include <gmock/gmock.h>
@@ -73,6 +73,18 @@ TEST(ServiceGap, OfARealRunReachesToTheNameServers) {
   EXPECT_GT(names_ms, balancer_ms);
   EXPECT_EQ(ServiceGapMs(application), names_ms - quiesced_ms);
   EXPECT_THAT(RunSummary(run.State(), "", Style{}), testing::HasSubstr("until caches forget the old DNS records"));
+}
+
+TEST(RunDetails, CountsTheSamplesOfACriterion) {
+  RunState run;
+  run.order.emplace_back(kApi);
+  ApplicationState& application = run.applications[kApi];
+  CriterionState& criterion = application.criteria[0];
+  criterion.name = "app_health_check_failure";
+  criterion.counts[0] = 1;
+  EXPECT_THAT(RunDetails(run, Style{}), testing::HasSubstr("(1 sample, the latest at "));
+  criterion.counts[1] = 2;
+  EXPECT_THAT(RunDetails(run, Style{}), testing::HasSubstr("(3 samples, the latest at "));
 }
 
 }  // namespace
