@@ -17,7 +17,7 @@ make_run_dir() {
 await() {
   local limit=$((SECONDS + $1)) name=$2; shift 2
   until "$@"; do
-    ((SECONDS < limit)) || die "$name did not become ready: $(tail -n 3 "$state/log/$name.log")"
+    ((SECONDS < limit)) || die "$name did not become ready ($*): $(tail -n 3 "$state/log/$name.log")"
     sleep 0.05
   done
 }
