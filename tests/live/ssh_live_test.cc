@@ -241,6 +241,8 @@ TEST_F(SshLive, AConnectionThatBreaksMidwayLeavesTheOutcomeUnknown) {
   const auto plugin = Plug({"/bin/sh", "-c", "echo half; echo begun >> " + File("log") + "; sleep 60"});
   Begin(*plugin);
   ASSERT_TRUE(Await([&] { return Text("log") == "begun\n"; }));
+  // What is still on its way when the connection breaks never arrives.
+  ASSERT_TRUE(Await([&] { return Look(*plugin).output.find("half") != std::string::npos; }));
   EXPECT_EQ(Look(*plugin).state, "running");
   Stop();
   const CommandRun run = End(*plugin);
