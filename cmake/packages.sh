@@ -8,7 +8,7 @@ build_packages() {
 }
 
 test_packages() {
-  echo libgtest-dev libgmock-dev libbenchmark-dev clang llvm openssl sqlite3 jq
+  echo libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-dev llvm openssl sqlite3 jq
 }
 
 # install_missing PACKAGE...: says what it installs; uses sudo when it has to.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libFuzzer target: any bytes as a Runbook, a Site and a Wave. Nothing may crash, leak or hang; what is found must be
-// printable without steering the terminal, and a site or plan that comes out must survive its JSON. The words of the
-// language for -dict= are in runbook.dict.
+// libFuzzer target: any bytes as a Runbook, a Site, a Wave and a WorkloadPolicy, with a small vocabulary and with the
+// product's own. Nothing may crash, leak or hang; what is found must be printable without steering the terminal, and a
+// site or plan that comes out must survive its JSON. The words of the language for -dict= are in runbook.dict.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -71,8 +71,7 @@ void Inspect(const Checked& checked) {
   }
 }
 
-void CheckText(const std::string& text) {
-  const CheckOptions options = LittleOptions({{"input.yaml", text}, {"site.yaml", kSite}, {"runbook.yaml", kRunbook}});
+void CheckInput(const CheckOptions& options) {
   Inspect(CheckFiles({"input.yaml"}, options));
   Inspect(CheckWave("input.yaml", "site.yaml", options));
   Inspect(CheckWave("runbook.yaml", "input.yaml", options));
@@ -81,21 +80,18 @@ void CheckText(const std::string& text) {
   Inspect(CheckWave("runbook.yaml", "site.yaml", with_policy));
 }
 
+std::string Example(const std::string& name) {
+  return ReadDocumentFile(VMFERRY_SOURCE_DIR "/runbooks/examples/" + name).value();
+}
+
 }  // namespace
 
-// The fuzzer brings its own vocabulary, so that steps and plugins need not be linked; nothing asks for these.
-namespace vmferry {
-const std::vector<const Step*>& AllSteps() {
-  static const std::vector<const Step*> none;
-  return none;
-}
-const std::vector<PluginKind>& AllPluginKinds() {
-  static const std::vector<PluginKind> none;
-  return none;
-}
-}  // namespace vmferry
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  CheckText(std::string(reinterpret_cast<const char*>(data), size));
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  CheckInput(LittleOptions({{"input.yaml", text}, {"site.yaml", kSite}, {"runbook.yaml", kRunbook}}));
+  static const std::string site = Example("site.yaml"), runbook = Example("customer-analytics-api.yaml");
+  CheckOptions product = LittleOptions({{"input.yaml", text}, {"site.yaml", site}, {"runbook.yaml", runbook}});
+  product.vocabulary = WholeVocabulary();
+  CheckInput(product);
   return 0;
 }

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the fuzzers with clang and runs each for a short while from its seeds. SECONDS_EACH sets how long.
+# Builds the fuzzers with clang, on the libraries of the release build, and runs each for a short while from its seeds.
+# SECONDS_EACH sets how long.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
 seconds=${SECONDS_EACH:-20}
 clang=$(command -v clang++ || ls /usr/bin/clang++-[0-9]* | sort -V | tail -n 1)
+cmake --preset release >/dev/null
+cmake --build --preset release --target vmferry_steps
 cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DCMAKE_CXX_COMPILER="$clang" \
-  -DVMFERRY_FUZZ=ON -DVMFERRY_SANITIZE=address,undefined,fuzzer-no-link >/dev/null
+  -DVMFERRY_FUZZ="$PWD/build/release" -DVMFERRY_SANITIZE=address,undefined,fuzzer-no-link >/dev/null
 cmake --build build/fuzz --target fuzz_runbook
 corpus=$(mktemp -d); trap 'rm -rf "$corpus"' EXIT
 for seed in tests/data/*.yaml runbooks/examples/*.yaml; do cp "$seed" "$corpus/"; done
