@@ -27,10 +27,7 @@ endif()
 
 # What every source of `target` finds compiled already.
 function(vmferry_precompile target)
-  target_precompile_headers(${target} PRIVATE ${ARGN} <nlohmann/json.hpp>)
-  if(VMFERRY_SANITIZE)
-    target_precompile_headers(${target} PRIVATE "${CMAKE_SOURCE_DIR}/cmake/json_once.h")
-  endif()
+  target_precompile_headers(${target} PRIVATE ${ARGN} <nlohmann/json.hpp> "${CMAKE_SOURCE_DIR}/cmake/json_once.h")
 endfunction()
 
 # vmferry_library(FOLDER PUBLIC LIBS...): all sources below FOLDER as the library vmferry_FOLDER.
