@@ -54,6 +54,8 @@ class Writer {
   }
 
  private:
+  using Ends = std::unordered_map<std::string, std::int64_t>;  // of each application's chain the last seq
+
   Status Try(AppendQueue::Group& group, bool& full) {
     const std::int64_t before = last_seq_;
     Status status = WriteAll(group);
@@ -63,6 +65,7 @@ class Writer {
     (void)connection_.Execute("ROLLBACK");
     last_seq_ = before;
     heads_.clear();  // some moved on to what was not written
+    ends_.clear();
     return status;
   }
 
@@ -75,12 +78,12 @@ class Writer {
                           "put the journal on a local disk with --journal");
     wal.Reset();
     // A small WAL is soon overwritten in place, which syncs faster than growing, and the events behind a checkpoint of
-    // 500 pages wait less than behind one of SQLite's own 1,000. The table's constraints and triggers are for other
+    // 250 pages wait less than behind one of SQLite's own 1,000. The table's constraints and triggers are for other
     // hands: what is written here was just encoded, is only ever inserted, and the primary key keeps it from a place
     // that is taken. To look again takes a fifth of the time of an append.
     connection_.SkipTriggers();
     return connection_.Execute(
-        "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=500; PRAGMA cache_size=-8192;"
+        "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=250; PRAGMA cache_size=-8192;"
         "PRAGMA journal_size_limit=67108864; PRAGMA ignore_check_constraints=ON");
   }
 
@@ -90,7 +93,12 @@ class Writer {
     for (std::int64_t from = version; from < kJournalSchema; ++from) sql += kMigrations.at(static_cast<size_t>(from));
     if (version == 0) sql += "INSERT INTO meta VALUES ('created_ms', '" + std::to_string(now.wall_ms) + "');";
     sql += "PRAGMA user_version=" + std::to_string(kJournalSchema) + "; COMMIT";
-    return connection_.Execute(sql);
+    Status done = connection_.Execute(sql);
+    if (done || version == 0) return done;
+    Error error = done.error();
+    error.message = "cannot be brought from schema " + std::to_string(version) + " to " +
+                    std::to_string(kJournalSchema) + " and was left as it is: " + error.message;
+    return error;
   }
 
   void Prepare() {
@@ -98,9 +106,9 @@ class Writer {
     commit_ = std::make_unique<Statement>(connection_, "COMMIT");
     insert_ =
         std::make_unique<Statement>(connection_, "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
-    find_head_ = std::make_unique<Statement>(
-        connection_, std::string("SELECT ") + kRowColumns +
-                         " FROM events WHERE run = ?1 AND application = ?2 ORDER BY chain_seq DESC LIMIT 1");
+    find_ends_ = std::make_unique<Statement>(connection_, "SELECT application, seq FROM events WHERE run = ?1");
+    find_row_ =
+        std::make_unique<Statement>(connection_, std::string("SELECT ") + kRowColumns + " FROM events WHERE seq = ?1");
   }
 
   Status BeginEpoch(const Instant& now) {
@@ -135,21 +143,45 @@ class Writer {
     return Ok();
   }
 
+  // Where each chain of a run ends that was written before this opening: one walk through the run's index.
+  Result<Ends*> EndsOf(const std::string& run) {
+    const auto [entry, is_new] = ends_.try_emplace(run);
+    if (!is_new) return &entry->second;
+    find_ends_->Bind(1, run);
+    const Status status = find_ends_->ForEach([&]() -> Status {
+      std::int64_t& end = entry->second[std::string(find_ends_->Text(0))];
+      end = std::max(end, find_ends_->Int(1));
+      return Ok();
+    });
+    find_ends_->Reset();
+    if (!status) return status.error();
+    return &entry->second;
+  }
+
+  // The last event of a chain that this opening continues.
+  Result<ChainHead> Continue(std::int64_t seq) {
+    find_row_->Bind(1, seq);
+    const Result<bool> row = find_row_->Step("cannot read the end of a chain");
+    if (!row) return row.error();
+    SealedEvent last;
+    if (*row) last = RowOf(*find_row_);
+    find_row_->Reset();
+    if (Status status = CheckTail(last); !status) return status.error();
+    return ChainHead{last.event.chain_seq, last.hash};
+  }
+
   // The end of a chain, from the cache or the chain's last row.
   Result<ChainHead*> Head(const Event& event) {
     const auto [entry, is_new] = heads_.try_emplace(event.run + '\n' + event.application);
     if (!is_new) return &entry->second;
-    find_head_->Bind(1, event.run).Bind(2, event.application);
-    const Result<bool> row = find_head_->Step("cannot read the end of a chain");
-    if (!row) return row.error();
-    Status status = Ok();
-    if (*row) {
-      const SealedEvent last = RowOf(*find_head_);
-      entry->second = ChainHead{last.event.chain_seq, last.hash};
-      status = CheckTail(last);
-    }
-    find_head_->Reset();
-    if (!status) return status.error();
+    const Result<Ends*> ends = EndsOf(event.run);
+    if (!ends) return ends.error();
+    const auto end = (*ends)->find(event.application);
+    if (end == (*ends)->end()) return &entry->second;
+    const Result<ChainHead> head = Continue(end->second);
+    if (!head) return head.error();
+    entry->second = *head;
+    (*ends)->erase(end);
     return &entry->second;
   }
 
@@ -180,10 +212,11 @@ class Writer {
 
   SpaceReserve reserve_;
   SqliteConnection connection_;
-  std::unique_ptr<Statement> begin_, commit_, find_head_, insert_;  // end before the connection
-  std::int64_t epoch_ = 0;                                          // ours; before BeginEpoch that of the last event
+  std::unique_ptr<Statement> begin_, commit_, find_ends_, find_row_, insert_;  // end before the connection
+  std::int64_t epoch_ = 0;  // ours; before BeginEpoch that of the last event
   std::int64_t last_seq_ = 0;
-  std::unordered_map<std::string, ChainHead> heads_;
+  std::unordered_map<std::string, ChainHead> heads_;  // by run and application
+  std::unordered_map<std::string, Ends> ends_;        // by run, of the chains that are not among heads_ yet
 };
 
 // The journal of an engine: the lock, the writer on its thread, and a reader beside it.

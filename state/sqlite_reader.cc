@@ -18,21 +18,15 @@ constexpr char kRuns[] = R"sql(
   WITH RECURSIVE runs(run) AS (
     SELECT min(run) FROM events
     UNION ALL SELECT (SELECT min(run) FROM events WHERE run > runs.run) FROM runs WHERE runs.run IS NOT NULL)
-  SELECT run FROM runs WHERE run IS NOT NULL ORDER BY ifnull(
-    (SELECT seq FROM events WHERE events.run = runs.run AND application = '' AND chain_seq = 1),
-    (SELECT min(seq) FROM events WHERE events.run = runs.run)))sql";
+  SELECT run FROM runs WHERE run IS NOT NULL
+  ORDER BY (SELECT min(seq) FROM events WHERE events.run = runs.run))sql";
 
-// A whole run is found by the index. Its tail (somebody watches) by seq: the index would give all of the run.
-constexpr char kReadRun[] =
-    "SELECT header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) AND seq > ?2 ORDER BY seq "
-    "LIMIT ?3";
-constexpr char kFoldRun[] =
-    "SELECT application, header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq";
+constexpr char kReadRun[] = "SELECT header, payload FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+constexpr char kFoldRun[] = "SELECT application, header, payload FROM events WHERE run = ?1 ORDER BY seq";
 // Where most events between a run's first and last are its own, reading them all is much faster than seeking each.
 constexpr char kSpan[] = "SELECT count(*), min(seq), max(seq) FROM events WHERE run = ?1";
 constexpr char kFoldSpan[] =
     "SELECT application, header, payload FROM events WHERE seq BETWEEN ?2 AND ?3 AND +run = ?1 ORDER BY seq";
-constexpr char kReadTail[] = "SELECT header, payload FROM events WHERE +run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
 // The statements of the schema that make triggers, by name, as SQLite keeps them.
 std::map<std::string, std::string> WrittenTriggers() {
@@ -53,11 +47,8 @@ Status SqliteReader::Open() {
   if (Status opened = connection_.Open(SqliteConnection::Mode::kReadOnly); !opened) return opened;
   const Result<std::int64_t> version = connection_.SchemaVersion();
   if (!version) return version.error();
-  if (*version == kJournalSchema) return Ok();
-  if (*version == 0)
-    return JournalError(ErrorKind::kNotFound, connection_.path(), "the journal holds nothing yet", "start a run first");
-  return JournalError(ErrorKind::kInvalid, connection_.path(), "the journal has an older schema",
-                      "open it once for writing (`vmferry resume`), which brings it up to date");
+  if (*version > 0) return Ok();
+  return JournalError(ErrorKind::kNotFound, connection_.path(), "the journal holds nothing yet", "start a run first");
 }
 
 Result<std::vector<std::string>> SqliteReader::Runs() const {
@@ -74,7 +65,7 @@ Result<std::vector<std::string>> SqliteReader::Runs() const {
 
 Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64_t after, std::int64_t most) const {
   const std::lock_guard lock(mutex_);
-  Statement statement(connection_, after <= 0 ? kReadRun : kReadTail);
+  Statement statement(connection_, kReadRun);
   statement.Bind(1, run).Bind(2, after).Bind(3, most);
   std::vector<Event> events;
   const Status status = statement.ForEach([&]() -> Status {
@@ -150,9 +141,9 @@ Result<std::vector<ChainReport>> SqliteReader::Check(const std::string& run,
   const std::lock_guard lock(mutex_);
   const bool whole = run.empty();
   // A whole journal is read by seq, so that a damaged index cannot hide events.
-  const std::string sql = std::string("SELECT ") + kRowColumns +
-                          (whole ? " FROM events NOT INDEXED ORDER BY seq"
-                                 : " FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq");
+  const std::string sql =
+      std::string("SELECT ") + kRowColumns +
+      (whole ? " FROM events NOT INDEXED ORDER BY seq" : " FROM events WHERE run = ?1 ORDER BY seq");
   Statement statement(connection_, sql);
   if (!whole) statement.Bind(1, run);
   ChainVerifier verifier(whole ? ChainVerifier::Scope::kWholeJournal : ChainVerifier::Scope::kOneRun, anchors);

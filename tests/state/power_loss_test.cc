@@ -173,7 +173,7 @@ void CopyJournal(const std::string& from, const std::string& to) {
   for (const char* ending : {"", "-wal"}) std::filesystem::copy_file(from + ending, to + ending);
 }
 
-// A journal whose WAL is a few appends short of the 500 pages at which it makes a checkpoint. A copy of the files
+// A journal whose WAL is a few appends short of the 250 pages at which it makes a checkpoint. A copy of the files
 // that an engine has open, as a machine leaves them: closing would make the checkpoint at once.
 Beginning ShortOfACheckpoint(const TempDirectory& directory) {
   constexpr std::uintmax_t kFrame = 4096 + 24;
@@ -183,7 +183,7 @@ Beginning ShortOfACheckpoint(const TempDirectory& directory) {
   const auto journal = OpenOrFail(path);
   Engine engine(*journal, beginning.history, "r-0");
   bool going = engine.Create();
-  while (going && std::filesystem::file_size(path + "-wal") < 460 * kFrame) going = engine.Single();
+  while (going && std::filesystem::file_size(path + "-wal") < 220 * kFrame) going = engine.Single();
   EXPECT_TRUE(going);
   CopyJournal(path, beginning.path);
   return beginning;

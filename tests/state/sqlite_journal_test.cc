@@ -51,6 +51,15 @@ Event Large(const std::string& run, std::size_t bytes) {
 
 class SqliteJournalTest : public testing::Test {
  protected:
+  // `more` comes before the triggers, which would refuse it.
+  void MakeSchema1(const std::string& more = "") {
+    std::ifstream file(std::string(VMFERRY_SOURCE_DIR) + "/tests/state/journal_v1.sql");
+    std::string sql((std::istreambuf_iterator<char>(file)), {});
+    sql.insert(sql.find("CREATE TRIGGER"), more);
+    std::filesystem::create_directories(directory_.File("sub/dir"));
+    ASSERT_EQ(RunSql(path_, sql), "");
+  }
+
   TempDirectory directory_;
   const std::string path_ = directory_.File("sub/dir/journal.db");
 };
@@ -205,7 +214,7 @@ TEST_F(SqliteJournalTest, ANewerSchemaIsRefused) {
   const auto writer = OpenSqliteJournal(path_, SystemClock());
   ASSERT_FALSE(writer);
   EXPECT_EQ(writer.error().kind, ErrorKind::kInvalid);
-  EXPECT_EQ(writer.error().message, "was written by a newer vmferry (schema 7, this one knows schemas up to 1)");
+  EXPECT_EQ(writer.error().message, "was written by a newer vmferry (schema 7, this one knows schemas up to 2)");
   const auto reader = OpenJournalReader(path_);
   ASSERT_FALSE(reader);
   EXPECT_EQ(reader.error().message, writer.error().message);
@@ -236,12 +245,16 @@ TEST_F(SqliteJournalTest, AnEmptyFileLeftByACrashBecomesAJournal) {
 
 // journal_v1.sql is a journal as schema 1 was written on the day it was made. It must verify and go on for ever.
 TEST_F(SqliteJournalTest, AJournalOfSchema1IsReadVerifiedAndContinued) {
-  std::ifstream file(std::string(VMFERRY_SOURCE_DIR) + "/tests/state/journal_v1.sql");
-  std::ostringstream sql;
-  sql << file.rdbuf();
-  std::filesystem::create_directories(directory_.File("sub/dir"));
-  ASSERT_EQ(RunSql(path_, sql.str()), "");
+  MakeSchema1();
+  {
+    const auto reader = OpenJournalReader(path_);
+    ASSERT_TRUE(reader) << "an auditor may have nothing but the old file";
+    EXPECT_EQ((*reader)->Read("r-20260301-7f3a9c")->size(), 4u);
+    EXPECT_EQ(Problems((*reader)->Verify("")), "");
+    EXPECT_TRUE((*reader)->AppendOnly());
+  }
   const auto journal = OpenOrFail(path_);
+  EXPECT_TRUE(journal->AppendOnly());
   const auto reports = journal->Verify("");
   EXPECT_EQ(Problems(reports), "");
   ASSERT_EQ(reports->size(), 2u);
@@ -253,6 +266,30 @@ TEST_F(SqliteJournalTest, AJournalOfSchema1IsReadVerifiedAndContinued) {
   EXPECT_EQ(events->at(3).payload["facts"]["power"], "off");
   EXPECT_EQ(journal->Append({MakeEvent("r-20260301-7f3a9c", "shop")})->at(0).chain_seq, 4);
   EXPECT_EQ(Problems(journal->VerifyAgainst(*reports)), "");
+}
+
+// Bringing it up to date writes all of it anew: 160 KiB. The child may make no file larger than 64 KiB.
+TEST_F(SqliteJournalTest, AnOldJournalThatCannotBeBroughtUpToDateIsLeftAsItIs) {
+  MakeSchema1(
+      "INSERT INTO events SELECT -seq, 'large', '', seq, '{}', '\"' || hex(zeroblob(20000)) || '\"', hash, hash, hash "
+      "FROM events;");
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{64 << 10, 64 << 10};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const auto refused = OpenSqliteJournal(path_, SystemClock());
+    if (refused) _exit(1);
+    const std::string said = "cannot be brought from schema 1 to 2 and was left as it is: ";
+    _exit(refused.error().message.starts_with(said) ? 0 : 2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ((*OpenJournalReader(path_))->Read("r-20260301-7f3a9c")->size(), 4u);
+  EXPECT_EQ(Problems((*OpenJournalReader(path_))->Verify("r-20260301-7f3a9c")), "");
+  EXPECT_TRUE(OpenOrFail(path_)->Append({MakeEvent("r-20260301-7f3a9c", "shop")}));
 }
 
 TEST_F(SqliteJournalTest, ADiskThatIsFullEndsAppendingButNotReading) {
