@@ -77,7 +77,7 @@ three before and three after ansible's one.
 
 ## Growth
 
-Waves of applications with 4 checks each, 64 at once; 11 or less is asked of each factor. Medians of five runs, of two
+Waves of applications with 4 checks each, 64 at once; 11 or less is asked of each factor. Medians of five runs, of three
 for 100,000, in turn.
 
 | applications | seconds | times the row above | peak memory, MiB | times the row above |
