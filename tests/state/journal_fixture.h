@@ -8,6 +8,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -75,6 +77,14 @@ inline std::string RunSql(const std::string& path, const std::string& sql) {
   sqlite3_free(message);
   sqlite3_close(db);
   return text;
+}
+
+// A journal as schema 1 was written on the day it was made; `more` SQL comes before the triggers, which would refuse it.
+inline void MakeJournalOfSchema1(const std::string& path, const std::string& more = "") {
+  std::ifstream file(VMFERRY_SOURCE_DIR "/tests/state/journal_v1.sql");
+  std::string sql((std::istreambuf_iterator<char>(file)), {});
+  sql.insert(sql.find("CREATE TRIGGER"), more);
+  ASSERT_EQ(RunSql(path, sql), "");
 }
 
 inline std::string Problems(const Result<std::vector<ChainReport>>& reports) {

@@ -170,7 +170,8 @@ struct Beginning {
 };
 
 void CopyJournal(const std::string& from, const std::string& to) {
-  for (const char* ending : {"", "-wal"}) std::filesystem::copy_file(from + ending, to + ending);
+  for (const char* ending : {"", "-wal"})
+    if (std::filesystem::exists(from + ending)) std::filesystem::copy_file(from + ending, to + ending);
 }
 
 // A journal whose WAL is a few appends short of the 250 pages at which it makes a checkpoint. A copy of the files
@@ -200,6 +201,15 @@ Result<std::vector<Event>> AllEvents(const JournalReader& journal) {
   }
   std::ranges::sort(all, {}, &Event::seq);
   return all;
+}
+
+// A journal of schema 1, which is copied into a table of schema 2 as it is opened.
+Beginning OfSchema1(const TempDirectory& directory) {
+  Beginning beginning{directory.File("old.db"), {}};
+  MakeJournalOfSchema1(beginning.path);
+  for (const Event& event : AllEvents(**OpenJournalReader(beginning.path)).value())
+    beginning.history.Add({event}).acknowledged = true;
+  return beginning;
 }
 
 // SQLite's own opinion; "ok" is what it says of a database that is whole.
@@ -316,6 +326,12 @@ TEST(JournalPowerLoss, AcknowledgedEventsSurviveAPowerLossAroundACheckpoint) {
     EXPECT_NE(WalHeader(path), before) << "no checkpoint before closing";
   }
   EXPECT_GE(CutEverywhere(beginning, 7).losses, 35 * kSeeds);
+}
+
+TEST(JournalPowerLoss, AnOldJournalSurvivesAPowerLossWhileItIsBroughtUpToDate) {
+  const TempDirectory directory;
+  const Beginning beginning = OfSchema1(directory);
+  EXPECT_GE(CutEverywhere(beginning, 3).losses, 35 * kSeeds);
 }
 
 // The second loss of each pair comes soon, while the journal is being opened or a little later.

@@ -16,7 +16,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 
@@ -51,13 +50,9 @@ Event Large(const std::string& run, std::size_t bytes) {
 
 class SqliteJournalTest : public testing::Test {
  protected:
-  // `more` comes before the triggers, which would refuse it.
   void MakeSchema1(const std::string& more = "") {
-    std::ifstream file(std::string(VMFERRY_SOURCE_DIR) + "/tests/state/journal_v1.sql");
-    std::string sql((std::istreambuf_iterator<char>(file)), {});
-    sql.insert(sql.find("CREATE TRIGGER"), more);
     std::filesystem::create_directories(directory_.File("sub/dir"));
-    ASSERT_EQ(RunSql(path_, sql), "");
+    MakeJournalOfSchema1(path_, more);
   }
 
   TempDirectory directory_;
