@@ -11,10 +11,8 @@ namespace vmferry {
 // "vmfj" in SQLite's application_id: this database is a vmferry journal.
 inline constexpr std::int64_t kJournalApplicationId = 0x766d666a;
 
-// kMigrations[v] brings schema v to v + 1 inside one transaction; nothing is version 0. Readers read every version, so
-// the columns of version 1 stay; no migration touches the bytes of stored events. Add to the end, never change what is
-// there.
-inline constexpr std::array<const char*, 2> kMigrations{R"sql(
+// A new journal.
+inline constexpr const char* kCreateJournal = R"sql(
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -36,9 +34,11 @@ CREATE TABLE events (
   payload TEXT NOT NULL CHECK (json_valid(payload)),
   payload_sha256 TEXT NOT NULL CHECK (length(payload_sha256) = 64),
   prev_hash TEXT NOT NULL CHECK (length(prev_hash) = 64),
-  hash TEXT NOT NULL CHECK (length(hash) = 64),
-  UNIQUE (run, application, chain_seq)
+  hash TEXT NOT NULL CHECK (length(hash) = 64)
 ) STRICT;
+
+-- Grows at the end of a run, so that a commit writes a page of it.
+CREATE INDEX events_of_a_run ON events (run, seq, application);
 
 CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
@@ -56,41 +56,17 @@ BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 CREATE TRIGGER epochs_are_not_removed BEFORE DELETE ON epochs
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-)sql",
-                                                           R"sql(
-ALTER TABLE events RENAME TO events_1;
+)sql";
 
-CREATE TABLE events (
-  seq INTEGER PRIMARY KEY,
-  run TEXT NOT NULL CHECK (run <> ''),
-  application TEXT NOT NULL,
-  chain_seq INTEGER NOT NULL CHECK (chain_seq > 0),
-  header TEXT NOT NULL CHECK (json_valid(header)),
-  payload TEXT NOT NULL CHECK (json_valid(payload)),
-  payload_sha256 TEXT NOT NULL CHECK (length(payload_sha256) = 64),
-  prev_hash TEXT NOT NULL CHECK (length(prev_hash) = 64),
-  hash TEXT NOT NULL CHECK (length(hash) = 64)
-) STRICT;
+// kMigrations[v - 1] brings schema v to v + 1 inside one transaction. What is asked of a journal fits every schema, so
+// one that cannot be brought on is used as it is: somebody may have to go back. No migration touches the bytes of
+// stored events. Add to the end, never change what is there.
+//
+// 1 to 2: a journal that began with schema 1 also keeps its UNIQUE (run, application, chain_seq), which takes a page a
+// commit for nearly every application that appends.
+inline constexpr std::array<const char*, 1> kMigrations{
+    "CREATE INDEX events_of_a_run ON events (run, seq, application);"};
 
-INSERT INTO events SELECT * FROM events_1;
-DROP TABLE events_1;
-
--- Grows at the end of a run, so that a commit writes a page of it. The UNIQUE it replaces took one for nearly every
--- application that appended, as many as the events themselves; that no place in a chain is taken twice is what
--- verification shows.
-CREATE INDEX events_of_a_run ON events (run, seq, application);
-
-CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-
-CREATE TRIGGER events_are_not_removed BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-
-CREATE TRIGGER events_are_added_at_the_end BEFORE INSERT ON events
-WHEN NEW.seq <> (SELECT ifnull(max(seq), 0) + 1 FROM events)
-BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-)sql"};
-
-inline constexpr std::int64_t kJournalSchema = static_cast<std::int64_t>(kMigrations.size());
+inline constexpr std::int64_t kJournalSchema = 1 + static_cast<std::int64_t>(kMigrations.size());
 
 }  // namespace vmferry

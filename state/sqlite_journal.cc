@@ -54,7 +54,10 @@ class Writer {
   }
 
  private:
-  using Ends = std::unordered_map<std::string, std::int64_t>;  // of each application's chain the last seq
+  struct End {
+    std::int64_t events = 0, seq = 0;  // how many a chain has, and the last one's
+  };
+  using Ends = std::unordered_map<std::string, End>;  // by application
 
   Status Try(AppendQueue::Group& group, bool& full) {
     const std::int64_t before = last_seq_;
@@ -87,18 +90,22 @@ class Writer {
         "PRAGMA journal_size_limit=67108864; PRAGMA ignore_check_constraints=ON");
   }
 
+  // In one transaction, `sql` and the journal's new version.
+  Status BringTo(std::int64_t version, const std::string& sql) {
+    Status done =
+        connection_.Execute("BEGIN IMMEDIATE;" + sql + "PRAGMA user_version=" + std::to_string(version) + "; COMMIT");
+    if (!done) (void)connection_.Execute("ROLLBACK");
+    return done;
+  }
+
   Status Migrate(std::int64_t version, const Instant& now) {
-    if (version == kJournalSchema) return Ok();
-    std::string sql = "BEGIN IMMEDIATE; PRAGMA application_id=" + std::to_string(kJournalApplicationId) + ";";
-    for (std::int64_t from = version; from < kJournalSchema; ++from) sql += kMigrations.at(static_cast<size_t>(from));
-    if (version == 0) sql += "INSERT INTO meta VALUES ('created_ms', '" + std::to_string(now.wall_ms) + "');";
-    sql += "PRAGMA user_version=" + std::to_string(kJournalSchema) + "; COMMIT";
-    Status done = connection_.Execute(sql);
-    if (done || version == 0) return done;
-    Error error = done.error();
-    error.message = "cannot be brought from schema " + std::to_string(version) + " to " +
-                    std::to_string(kJournalSchema) + " and was left as it is: " + error.message;
-    return error;
+    if (version == 0)
+      return BringTo(kJournalSchema, "PRAGMA application_id=" + std::to_string(kJournalApplicationId) + ";" +
+                                         kCreateJournal + "INSERT INTO meta VALUES ('created_ms', '" +
+                                         std::to_string(now.wall_ms) + "');");
+    for (; version < kJournalSchema; ++version)
+      if (!BringTo(version + 1, kMigrations.at(static_cast<std::size_t>(version - 1)))) break;
+    return Ok();
   }
 
   void Prepare() {
@@ -126,6 +133,10 @@ class Writer {
   Status CheckTail(const SealedEvent& row) {
     const std::string problem = CheckRow(row);
     if (problem.empty()) return Ok();
+    return CannotContinue(row, problem);
+  }
+
+  Error CannotContinue(const SealedEvent& row, const std::string& problem) {
     return JournalError(ErrorKind::kCorrupt, connection_.path(),
                         "event " + std::to_string(row.event.seq) + " cannot be continued: " + problem,
                         "look at it with `vmferry audit verify`, and restore the journal from a copy");
@@ -149,8 +160,8 @@ class Writer {
     if (!is_new) return &entry->second;
     find_ends_->Bind(1, run);
     const Status status = find_ends_->ForEach([&]() -> Status {
-      std::int64_t& end = entry->second[std::string(find_ends_->Text(0))];
-      end = std::max(end, find_ends_->Int(1));
+      End& end = entry->second[std::string(find_ends_->Text(0))];
+      end = {end.events + 1, std::max(end.seq, find_ends_->Int(1))};
       return Ok();
     });
     find_ends_->Reset();
@@ -159,15 +170,18 @@ class Writer {
   }
 
   // The last event of a chain that this opening continues.
-  Result<ChainHead> Continue(std::int64_t seq) {
-    find_row_->Bind(1, seq);
+  Result<ChainHead> Continue(const Event& next, const End& end) {
+    find_row_->Bind(1, end.seq);
     const Result<bool> row = find_row_->Step("cannot read the end of a chain");
-    if (!row) return row.error();
-    SealedEvent last;
-    if (*row) last = RowOf(*find_row_);
+    const SealedEvent last = row && *row ? RowOf(*find_row_) : SealedEvent{};
     find_row_->Reset();
+    if (!row) return row.error();
+    if (!*row) return CannotContinue(last, "the index names event " + std::to_string(end.seq) + ", which is not there");
     if (Status status = CheckTail(last); !status) return status.error();
-    return ChainHead{last.event.chain_seq, last.hash};
+    const bool its_own = last.event.run == next.run && last.event.application == next.application;
+    if (its_own && last.event.chain_seq == end.events) return ChainHead{last.event.chain_seq, last.hash};
+    return CannotContinue(last, "its chain has " + std::to_string(end.events) + " events, and it is number " +
+                                    std::to_string(last.event.chain_seq));
   }
 
   // The end of a chain, from the cache or the chain's last row.
@@ -178,7 +192,7 @@ class Writer {
     if (!ends) return ends.error();
     const auto end = (*ends)->find(event.application);
     if (end == (*ends)->end()) return &entry->second;
-    const Result<ChainHead> head = Continue(end->second);
+    const Result<ChainHead> head = Continue(event, end->second);
     if (!head) return head.error();
     entry->second = *head;
     (*ends)->erase(end);

@@ -18,26 +18,32 @@ constexpr char kRuns[] = R"sql(
   WITH RECURSIVE runs(run) AS (
     SELECT min(run) FROM events
     UNION ALL SELECT (SELECT min(run) FROM events WHERE run > runs.run) FROM runs WHERE runs.run IS NOT NULL)
-  SELECT run FROM runs WHERE run IS NOT NULL
-  ORDER BY (SELECT min(seq) FROM events WHERE events.run = runs.run))sql";
+  SELECT run FROM runs WHERE run IS NOT NULL ORDER BY ifnull(
+    (SELECT seq FROM events WHERE events.run = runs.run AND application = '' AND chain_seq = 1),
+    (SELECT min(seq) FROM events WHERE events.run = runs.run)))sql";
 
-constexpr char kReadRun[] = "SELECT header, payload FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
-constexpr char kFoldRun[] = "SELECT application, header, payload FROM events WHERE run = ?1 ORDER BY seq";
+// A whole run is found by the index. Its tail (somebody watches) by seq: the index would give all of the run.
+constexpr char kReadRun[] =
+    "SELECT header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) AND seq > ?2 ORDER BY seq "
+    "LIMIT ?3";
+constexpr char kFoldRun[] =
+    "SELECT application, header, payload FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq";
 // Where most events between a run's first and last are its own, reading them all is much faster than seeking each.
 constexpr char kSpan[] = "SELECT count(*), min(seq), max(seq) FROM events WHERE run = ?1";
 constexpr char kFoldSpan[] =
     "SELECT application, header, payload FROM events WHERE seq BETWEEN ?2 AND ?3 AND +run = ?1 ORDER BY seq";
+constexpr char kReadTail[] = "SELECT header, payload FROM events WHERE +run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
-// The statements of the schema that make triggers, by name, as SQLite keeps them.
+// The statements of the schema that make triggers, by name, as SQLite keeps them. They are as old as the journal.
 std::map<std::string, std::string> WrittenTriggers() {
   constexpr std::string_view kBegin = "CREATE TRIGGER ";
   constexpr std::string_view kEnd = "END;";
+  constexpr std::string_view kSql = kCreateJournal;
   std::map<std::string, std::string> triggers;
-  for (const std::string_view sql : kMigrations)
-    for (std::size_t at = sql.find(kBegin); at != std::string_view::npos; at = sql.find(kBegin, at + 1)) {
-      const std::string text(sql.substr(at, sql.find(kEnd, at) + kEnd.size() - 1 - at));
-      triggers[text.substr(kBegin.size(), text.find(' ', kBegin.size()) - kBegin.size())] = text;
-    }
+  for (std::size_t at = kSql.find(kBegin); at != std::string_view::npos; at = kSql.find(kBegin, at + 1)) {
+    const std::string text(kSql.substr(at, kSql.find(kEnd, at) + kEnd.size() - 1 - at));
+    triggers[text.substr(kBegin.size(), text.find(' ', kBegin.size()) - kBegin.size())] = text;
+  }
   return triggers;
 }
 
@@ -47,7 +53,7 @@ Status SqliteReader::Open() {
   if (Status opened = connection_.Open(SqliteConnection::Mode::kReadOnly); !opened) return opened;
   const Result<std::int64_t> version = connection_.SchemaVersion();
   if (!version) return version.error();
-  if (*version > 0) return Ok();
+  if (*version > 0) return Ok();  // what is asked below fits every schema
   return JournalError(ErrorKind::kNotFound, connection_.path(), "the journal holds nothing yet", "start a run first");
 }
 
@@ -65,7 +71,7 @@ Result<std::vector<std::string>> SqliteReader::Runs() const {
 
 Result<std::vector<Event>> SqliteReader::Read(const std::string& run, std::int64_t after, std::int64_t most) const {
   const std::lock_guard lock(mutex_);
-  Statement statement(connection_, kReadRun);
+  Statement statement(connection_, after <= 0 ? kReadRun : kReadTail);
   statement.Bind(1, run).Bind(2, after).Bind(3, most);
   std::vector<Event> events;
   const Status status = statement.ForEach([&]() -> Status {
@@ -141,9 +147,9 @@ Result<std::vector<ChainReport>> SqliteReader::Check(const std::string& run,
   const std::lock_guard lock(mutex_);
   const bool whole = run.empty();
   // A whole journal is read by seq, so that a damaged index cannot hide events.
-  const std::string sql =
-      std::string("SELECT ") + kRowColumns +
-      (whole ? " FROM events NOT INDEXED ORDER BY seq" : " FROM events WHERE run = ?1 ORDER BY seq");
+  const std::string sql = std::string("SELECT ") + kRowColumns +
+                          (whole ? " FROM events NOT INDEXED ORDER BY seq"
+                                 : " FROM events WHERE seq IN (SELECT seq FROM events WHERE run = ?1) ORDER BY seq");
   Statement statement(connection_, sql);
   if (!whole) statement.Bind(1, run);
   ChainVerifier verifier(whole ? ChainVerifier::Scope::kWholeJournal : ChainVerifier::Scope::kOneRun, anchors);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "state/chain.h"
@@ -123,6 +125,39 @@ TEST_F(JournalTamper, AnEditedRunColumnIsSeen) {
 TEST_F(JournalTamper, AnEditedPositionIsSeen) {
   EXPECT_THAT(After("UPDATE events SET chain_seq = 40 WHERE seq = 8"),
               HasSubstr("[r-1/a] event 8 (position 40 of its chain): its columns say something else than its header"));
+}
+
+// Changed by somebody who does not go through SQLite, so that the index still says what was written.
+TEST_F(JournalTamper, AnEditedColumnIsSeenThoughItsIndexIsNot) {
+  std::ifstream in(path_, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  const std::size_t row = bytes.find("r-1b\x04{\"seq\":9,");
+  ASSERT_NE(row, std::string::npos);
+  bytes[row + 3] = 'a';
+  std::ofstream(path_, std::ios::binary) << bytes;
+  EXPECT_THAT(Problems((*OpenJournalReader(path_))->Verify("r-1")),
+              HasSubstr("[r-1/a] event 9 (position 4 of its chain): its columns say something else than its header"));
+}
+
+// Schema 1 refused it. An event with true hashes, at the end of the journal but where its chain has one already.
+TEST_F(JournalTamper, APlaceInAChainThatIsTakenTwiceIsSeenAndNotContinued) {
+  ChainHead head;
+  SealedEvent twice;
+  for (const Event& event : *(*OpenJournalReader(path_))->Read("r-1")) {
+    if (event.application != "a" || event.chain_seq > 4) continue;
+    twice = *Prepare(event);
+    if (event.chain_seq < 4) Seal(twice, event.seq, event.epoch, head);
+  }
+  Seal(twice, 12, 1, head);
+  EXPECT_EQ(
+      After("INSERT INTO events VALUES (12, 'r-1', 'a', 4, '" + twice.header + "', '" + twice.payload + "', '" +
+            twice.payload_sha256 + "', '" + twice.prev_hash + "', '" + twice.hash + "')"),
+      "[r-1/a] event 12 (position 4 of its chain): position 5 was expected: an event is missing, was added or was "
+      "moved\n");
+  const auto refused = OpenOrFail(path_)->Append({MakeEvent("r-1", "a")});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kCorrupt);
+  EXPECT_THAT(refused.error().message, HasSubstr("event 12 cannot be continued: its chain has 5 events"));
 }
 
 TEST_F(JournalTamper, ARemovedEventIsSeenInItsChainAndInTheJournal) {
