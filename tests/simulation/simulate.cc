@@ -159,7 +159,8 @@ class History {
     plan.rollback_window_minutes = 1;
     plan.commit_at_window_end = dice_.OneIn(2);
     // While it is watched the clock runs half a second at each look: no measure for deadlines.
-    for (PlannedStep& step : plan.steps) step.deadline = std::max<std::chrono::milliseconds>(step.deadline, std::chrono::hours(24));
+    for (PlannedStep& step : plan.steps)
+      step.deadline = std::max<std::chrono::milliseconds>(step.deadline, std::chrono::hours(24));
     ill_after_ = dice_.Roll(12);
     run_.on_event = [this, tell = run_.on_event](const Event& event, Engine& engine) {
       tell(event, engine);
