@@ -11,7 +11,7 @@ namespace vmferry {
 // "vmfj" in SQLite's application_id: this database is a vmferry journal.
 inline constexpr std::int64_t kJournalApplicationId = 0x766d666a;
 
-// A new journal.
+// What a new journal begins with; all migrations follow.
 inline constexpr const char* kCreateJournal = R"sql(
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,
@@ -37,9 +37,6 @@ CREATE TABLE events (
   hash TEXT NOT NULL CHECK (length(hash) = 64)
 ) STRICT;
 
--- Grows at the end of a run, so that a commit writes a page of it.
-CREATE INDEX events_of_a_run ON events (run, seq, application);
-
 CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
@@ -62,8 +59,8 @@ BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 // one that cannot be brought on is used as it is: somebody may have to go back. No migration touches the bytes of
 // stored events. Add to the end, never change what is there.
 //
-// 1 to 2: a journal that began with schema 1 also keeps its UNIQUE (run, application, chain_seq), which takes a page a
-// commit for nearly every application that appends.
+// 1 to 2: an index that grows at the end of a run, so that a commit writes a page of it. A journal that began with schema
+// 1 also keeps its UNIQUE (run, application, chain_seq), whose pages to write lie all over the run.
 inline constexpr std::array<const char*, 1> kMigrations{
     "CREATE INDEX events_of_a_run ON events (run, seq, application);"};
 

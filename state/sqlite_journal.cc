@@ -99,10 +99,12 @@ class Writer {
   }
 
   Status Migrate(std::int64_t version, const Instant& now) {
-    if (version == 0)
-      return BringTo(kJournalSchema, "PRAGMA application_id=" + std::to_string(kJournalApplicationId) + ";" +
-                                         kCreateJournal + "INSERT INTO meta VALUES ('created_ms', '" +
-                                         std::to_string(now.wall_ms) + "');");
+    if (version == 0) {
+      std::string sql = "PRAGMA application_id=" + std::to_string(kJournalApplicationId) + ";" + kCreateJournal;
+      for (const char* migration : kMigrations) sql += migration;
+      sql += "INSERT INTO meta VALUES ('created_ms', '" + std::to_string(now.wall_ms) + "');";
+      return BringTo(kJournalSchema, sql);
+    }
     for (; version < kJournalSchema; ++version)
       if (!BringTo(version + 1, kMigrations.at(static_cast<std::size_t>(version - 1)))) break;
     return Ok();

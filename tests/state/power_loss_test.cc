@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include "state/journal_schema.h"
+#include "state/sqlite_connection.h"
 #include "tests/state/journal_fixture.h"
 #include "tests/state/power_loss_vfs.h"
 
@@ -203,7 +205,7 @@ Result<std::vector<Event>> AllEvents(const JournalReader& journal) {
   return all;
 }
 
-// A journal of schema 1, which is copied into a table of schema 2 as it is opened.
+// A journal of schema 1, which is brought to schema 2 as it is opened.
 Beginning OfSchema1(const TempDirectory& directory) {
   Beginning beginning{directory.File("old.db"), {}};
   MakeJournalOfSchema1(beginning.path);
@@ -242,6 +244,9 @@ std::string ProblemsAfter(const std::string& path, History& history) {
     if (next->at(0).seq != static_cast<std::int64_t>(found->size()) + 1) return "goes on elsewhere";
     if (const std::string problem = Problems((*journal)->Verify("")); !problem.empty()) return problem;
   }
+  SqliteConnection connection(path);
+  if (!connection.Open(SqliteConnection::Mode::kReadOnly)) return "cannot be opened once more";
+  if (*connection.SchemaVersion() != kJournalSchema) return "has an old schema for good";
   const std::string integrity = IntegrityOf(path);
   return integrity == "ok" ? "" : "SQLite says: " + integrity;
 }
