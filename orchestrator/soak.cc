@@ -68,8 +68,11 @@ std::int64_t MovedAt(const Plan& plan, const ApplicationState& state) {
 
 Reaction ReactionIn(const Plan& plan, const ApplicationState& state, Reaction declared) {
   const bool past = PastPointOfNoReturn(plan, state);
+  // The decision to commit counts, not when the phase after it begins: a sample may come between the two.
+  const bool commits = state.phase == Phase::kSoak && state.commit_requested;
+  const Phase phase = commits ? Phase::kCommit : state.phase;
   const auto* row = std::find_if(kReactions.begin(), kReactions.end(), [&](const Row& candidate) {
-    return candidate.phase == state.phase && candidate.past_point_of_no_return == past;
+    return candidate.phase == phase && candidate.past_point_of_no_return == past;
   });
   return row == kReactions.end() ? std::min(declared, Reaction::kHold) : Pick(*row, declared);
 }

@@ -20,8 +20,8 @@ bool Watches(const Plan& plan, const ApplicationState& state);
 // When traffic was moved, as wall time; 0 while a step that moves it is not done.
 std::int64_t MovedAt(const Plan& plan, const ApplicationState& state);
 
-// What a declared reaction comes to where the application is. Going back is for before the commit; from then on a
-// person is called.
+// What a declared reaction comes to where the application is. Going back is for before the decision to commit; from
+// then on a person is called.
 Reaction ReactionIn(const Plan& plan, const ApplicationState& state, Reaction declared);
 // The reactions to a trip by phase, as a Markdown table.
 std::string ReactionTableMarkdown();

@@ -446,5 +446,19 @@ TEST(Soak, EveryPhaseSaysWhatATripComesTo) {
   EXPECT_NE(ReactionTableMarkdown().find("| commit | hold | hold | notify |"), std::string::npos);
 }
 
+// The decision to commit is journaled before the phase begins; a sample that came between the two went back behind it.
+TEST(Soak, NothingGoesBackByItselfOnceTheCommitIsDecided) {
+  Watched watched;
+  ApplicationState state;
+  state.phase = Phase::kSoak;
+  EXPECT_EQ(ReactionIn(watched.plan(), state, Reaction::kRollBack), Reaction::kRollBack);
+  Event decision;
+  decision.kind = EventKind::kDecision;
+  decision.payload = {{"kind", "commit"}, {"reason", "all is well"}};
+  Fold(state, decision);
+  EXPECT_EQ(state.phase, Phase::kSoak);
+  EXPECT_EQ(ReactionIn(watched.plan(), state, Reaction::kRollBack), Reaction::kHold);
+}
+
 }  // namespace
 }  // namespace vmferry
