@@ -145,19 +145,32 @@ void Engine::StopWave(Run_& run) {
 
 void Engine::Start(Application_& application) {
   if (application.driving) return;
+  // A rollback does not wait for its turn.
+  if (std::exchange(application.waiting, false)) std::erase(application.run.waiting, &application);
   application.driving = true;
   ++application.run.driving;
   ++driving_;
   boost::asio::co_spawn(loop_.io(), Drive(application), Escalate);
 }
 
+bool Engine::GoesOn(const Application_& application) const {
+  return application.plan && !stopping_ && !journal_error_;
+}
+
 Task<void> Engine::Drive(Application_& application) {
   if (!application.plan) co_await LoadPlan(application);
   BeginWatch(application);
-  while (application.plan && !stopping_ && !journal_error_) {
+  while (GoesOn(application)) {
     const Command command = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
-    if (command.kind == Command::Kind::kRest) break;
-    co_await Carry(application, command);
+    if (command.kind != Command::Kind::kRest) {
+      co_await Carry(application, command);
+      continue;
+    }
+    // Something may be decided while this waits, and who decides leaves the rest to us.
+    co_await CatchUp(application, 0);
+    if (!GoesOn(application)) break;
+    const Command next = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
+    if (next.kind == Command::Kind::kRest) break;
   }
   co_await CatchUp(application, 0);
   if (application.plan && stopping_ && !journal_error_) co_await RecordStop(application);
@@ -196,6 +209,7 @@ void Engine::EndWatch(Application_& application) {
   application.watch.reset();
   --application.run.watching;
   --watching_;
+  BeginWatch(application);  // there may be something to watch again by now
   if (on_rest) on_rest();
   MaybeEnd();
 }

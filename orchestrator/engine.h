@@ -88,6 +88,7 @@ class Engine {
   void Await(Application_& application);
   void Schedule(Run_& run);
   void Start(Application_& application);
+  bool GoesOn(const Application_& application) const;
   Task<void> Drive(Application_& application);
   Task<void> Carry(Application_& application, const Command& command);
   void Send(Application_& application, std::vector<Event> events);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "orchestrator/event_text.h"
 
+#include "orchestrator/soak.h"
+
 namespace vmferry {
 namespace {
 
@@ -134,7 +136,8 @@ std::string ApplicationLine(const Event& event, const Style& style, bool full) {
 
 // The process that shows this stays for the criteria: what to do about a hold is not told at its end.
 std::string HowToDecide(const Event& event, const ApplicationState* application) {
-  if (event.kind != EventKind::kHold || application == nullptr || !application->watch.begun) return "";
+  if (event.kind != EventKind::kHold || application == nullptr || !application->holds_for.empty()) return "";
+  if (application->activity != Activity::kNeedsOperator || !IsWatched(*application)) return "";
   return "; its criteria are watched meanwhile: decide from another terminal (`vmferry resume " + event.run +
          "`, `vmferry rollback " + event.run + " --reason ...`), or leave by Ctrl-C";
 }

@@ -299,6 +299,8 @@ Task<void> Performer::Conclude(std::string result, Json facts, std::optional<Err
 }
 
 Task<void> Performer::HoldFor(std::string why, Activity activity) {
+  // Somebody decided to go back meanwhile, which is what a person would be called for.
+  if (direction_ == Direction::kForward && application_.state().activity == Activity::kRollingBack) co_return;
   Json payload;
   payload["activity"] = std::string(Name(activity));
   payload["why"] = std::move(why);
@@ -407,9 +409,7 @@ Event Performer::Draft(EventKind kind, int attempt, Json payload) const {
   return event;
 }
 
-std::string Performer::Title() const {
-  return StepTitle(planned_);
-}
+std::string Performer::Title() const { return StepTitle(planned_); }
 
 std::string Performer::WhatToDo() const {
   return "; look yourself, then: vmferry resume " + application_.run.state.run + " --app " + application_.name +

@@ -56,6 +56,11 @@ bool Watches(const Plan& plan, const ApplicationState& state) {
   return TrafficMoved(plan, state);
 }
 
+bool IsWatched(const ApplicationState& state) {
+  if (IsEnding(state.phase) || !state.watch.begun || state.watch.over) return false;
+  return state.activity != Activity::kRollingBack && state.activity != Activity::kRollbackBlocked;
+}
+
 std::int64_t MovedAt(const Plan& plan, const ApplicationState& state) {
   std::int64_t moved = 0;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {

@@ -17,6 +17,9 @@ namespace vmferry {
 // would only say so.
 bool Watches(const Plan& plan, const ApplicationState& state);
 
+// As far as the journal tells: an engine that was killed does not say that it left.
+bool IsWatched(const ApplicationState& state);
+
 // When traffic was moved, as wall time; 0 while a step that moves it is not done.
 std::int64_t MovedAt(const Plan& plan, const ApplicationState& state);
 

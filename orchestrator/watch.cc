@@ -7,9 +7,18 @@
 #include "orchestrator/step_context.h"
 
 namespace vmferry {
+namespace {
+
+constexpr std::int64_t kSleepMs = 60000;  // clocks are set by less than that every day
+
+}  // namespace
 
 Watch::Watch(Engine& engine, Engine::Application_& application)
-    : engine_(engine), application_(application), plan_(application.plan), wake_(engine.loop_) {
+    : engine_(engine),
+      application_(application),
+      plan_(application.plan),
+      wake_(engine.loop_),
+      looked_(engine.clock_.Now()) {
   for (const PlannedStep& criterion : plan_->criteria) {
     rules_.push_back(RuleOf(criterion.parameters));
     wakes_.push_back(std::make_unique<Signal>(engine.loop_));
@@ -17,7 +26,7 @@ Watch::Watch(Engine& engine, Engine::Application_& application)
 }
 
 bool Watch::Goes() const {
-  if (engine_.stopping_ || engine_.journal_error_) return false;
+  if (ends_ || engine_.stopping_ || engine_.journal_error_) return false;
   return Watches(*plan_, state()) && (engine_.options_.soak || application_.driving);
 }
 
@@ -34,14 +43,27 @@ Task<void> Watch::Run(std::shared_ptr<Watch> self) {
     boost::asio::co_spawn(watch.engine_.loop_.io(), Sample(self, i), Escalate);
   }
   while (watch.Goes()) {
+    watch.NoticeSleep();
     watch.AwaitWindow();
     const std::chrono::milliseconds patience = watch.Patience();
     co_await watch.wake_.Wait(patience);
   }
+  // What is to be watched from now on is another watch's: some samplers have gone already.
+  watch.ends_ = true;
+  const bool leaves = Watches(*watch.plan_, watch.state());
+  for (const auto& wake : watch.wakes_) wake->Notify();
   while (watch.sampling_ > 0) co_await watch.wake_.Wait(kForEver);
-  watch.Leave();
+  if (leaves) watch.Leave();
   while (watch.application_.appending > 0) co_await watch.wake_.Wait(kForEver);
   watch.engine_.EndWatch(watch.application_);
+}
+
+// Wall time that passed without the engine's: the machine slept, or its clock was set. Nobody watched.
+void Watch::NoticeSleep() {
+  const Instant now = engine_.clock_.Now();
+  const std::int64_t slept = (now.wall_ms - looked_.wall_ms) - (now.monotonic_ms - looked_.monotonic_ms);
+  looked_ = now;
+  if (slept > kSleepMs && Goes()) Begin();
 }
 
 // What the journal tells of the time in which nobody watched is kept: it counts for nothing.
@@ -94,8 +116,14 @@ Task<void> Watch::Sample(std::shared_ptr<Watch> self, std::size_t index) {
       co_await wake.Wait(bounded);
       continue;
     }
+    const int starts = watch.state().fresh_starts;
     const auto answer = co_await watch.Take(index);
     if (!watch.Goes()) break;
+    watch.NoticeSleep();
+    if (watch.state().fresh_starts != starts) {
+      due = watch.Monotonic();  // it was begun before, and says nothing of now
+      continue;
+    }
     const bool too_early = answer && answer->ok() && (*answer)->state == Progress::State::kNotYet;
     due = too_early ? watch.Monotonic() + (*answer)->after.count()
                     : std::max(now + rule.every.count(), watch.Monotonic());

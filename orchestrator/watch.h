@@ -37,6 +37,7 @@ class Watch {
   // Adds the verdict and what comes of it; nothing if what the samples add up to is as before.
   std::optional<Reaction> DraftVerdict(std::size_t index, std::vector<Event>& events) const;
   void Leave();
+  void NoticeSleep();
   void AwaitWindow();
   std::chrono::milliseconds Patience() const;  // of the one who waits for the end of the window
   Event DraftSample(std::size_t index, const std::optional<Result<Progress>>& answer) const;
@@ -50,6 +51,8 @@ class Watch {
   std::vector<std::unique_ptr<Signal>> wakes_;   // of the criteria's coroutines
   Signal wake_;                                  // of Run
   std::size_t sampling_ = 0;                     // coroutines
+  bool ends_ = false;
+  Instant looked_;  // when NoticeSleep was called last
 };
 
 }  // namespace vmferry

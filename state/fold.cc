@@ -135,6 +135,7 @@ void FoldApproval(ApplicationState& application, const Event& event) {
 
 // What was seen before somebody looked away, or before a person mended the cause, tells nothing of now.
 void StartAfresh(ApplicationState& application) {
+  ++application.fresh_starts;
   for (auto& [index, criterion] : application.criteria) {
     criterion.recent.clear();
     criterion.reaction = Reaction::kNone;
@@ -160,8 +161,11 @@ void FoldResume(ApplicationState& application, const Event& event) {
   }
   if (!application.holds_for.empty()) return;
   if (application.activity == Activity::kNeedsOperator || application.activity == Activity::kHolding ||
-      application.activity == Activity::kRollbackBlocked)
+      application.activity == Activity::kRollbackBlocked) {
+    // A commit that came to a hold is to be decided anew, by what is seen from now on.
+    if (application.phase == Phase::kSoak) application.commit_requested = false;
     Release(application);
+  }
 }
 
 // What a person says became of a step in doubt. What was never begun by us was found, and is not undone.
@@ -185,7 +189,8 @@ void FoldRetirement(ApplicationState& application, bool approved) {
 void FoldDecision(ApplicationState& application, const Event& event) {
   const std::string kind = Text(event.payload, "kind");
   if (kind == "override") return;  // what it allows is in the plan
-  application.reason = Text(event.payload, "reason");
+  const bool waits_on = kind == "resume" && !application.holds_for.empty();
+  if (!waits_on) application.reason = Text(event.payload, "reason");
   if (kind == "rehearsed") application.rehearsed = Member(event.payload, "measured");
   if (application.holds_for == kForRetirement && (kind == "approve" || kind == "reject")) {
     FoldRetirement(application, kind == "approve");

@@ -88,6 +88,7 @@ struct ApplicationState {
   std::shared_ptr<const std::string> created;  // the first event's payload: the plan (PlanOf, runbooks/plan.h)
   std::map<int, StepState> steps;            // by index in the plan; absent: pending
   std::map<int, CriterionState> criteria;    // by index in the plan; absent: never sampled
+  int fresh_starts = 0;                      // of the criteria: what was sampled before the latest tells nothing
   WatchState watch;
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;

@@ -247,7 +247,7 @@ class History {
     std::erase_if(events, [this](const Event& event) { return event.application != name_; });
     std::vector<std::string> faults = ReplayVerdicts(plan, events).differences;
     std::string latest;
-    bool moved = false, committing = false;
+    bool moved = false, committing = false, commits = false, held = false;
     for (const Event& event : events) {
       const Json& payload = event.payload;
       moved = moved || (event.kind == EventKind::kOutcome && payload.value("name", "") == "update_load_balancer") ||
@@ -255,9 +255,13 @@ class History {
       if (event.kind == EventKind::kSample && !moved) faults.emplace_back("a sample before traffic was moved");
       if (event.kind == EventKind::kSample) latest = payload.value("verdict", "");
       if (event.kind == EventKind::kWatch && payload.value("state", "") == "begun") latest.clear();
+      if (event.kind == EventKind::kHold) held = true;
+      if (event.kind == EventKind::kPhase) commits = payload.value("phase", "") == "commit";
       if (event.kind != EventKind::kDecision) continue;
       const bool by_itself = event.actor == "engine";
       if (payload.value("kind", "") == "resume") latest.clear();
+      // A held commit is to be decided anew, unless its phase has begun.
+      if (payload.value("kind", "") == "resume" && std::exchange(held, false) && !commits) committing = false;
       if (payload.value("kind", "") == "commit") committing = true;
       if (by_itself && payload.value("kind", "") == "commit" && latest != "pass")
         faults.emplace_back("it commits by itself after a sample of \"" + latest + "\"");
