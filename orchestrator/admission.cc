@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "orchestrator/decide.h"
+#include "orchestrator/soak.h"
 #include "orchestrator/state_table.h"
 
 namespace vmferry {
@@ -43,11 +44,20 @@ std::string WhyRefused(Answer answer) {
   return std::string(Describe(answer).substr(std::string_view("refused: ").size()));
 }
 
+// The point of no return is not passed by the way while something speaks against it.
+std::string WhyNotCommit(const ApplicationState& state, const std::string& reason) {
+  if (state.commit_requested) return "its commit is decided already; `resume` goes on with it if nobody does";
+  const Result<Plan> plan = PlanOf(state);
+  if (!plan || !reason.empty()) return "";
+  const std::string not_green = StandingOf(*plan, state).not_green;
+  return not_green.empty() ? "" : "not every criterion is green: " + not_green + "; all the same with --reason";
+}
+
 // Why the decision makes no sense for the application; empty if it does.
-std::string WhyNot(const ApplicationState& state, Order order) {
+std::string WhyNot(const ApplicationState& state, Order order, const std::string& reason) {
   const Answer answer = AnswerTo(order, state.phase, state.activity);
   if (IsRefusal(answer)) return WhyRefused(answer) + "; it is " + Where(state);
-  if (order == Order::kCommit && state.commit_requested) return "it is being committed";
+  if (order == Order::kCommit) return WhyNotCommit(state, reason);
   const bool approval = order == Order::kApprove || order == Order::kReject;
   if (approval && state.holds_for.empty()) return WhyRefused(Answer::kNotAsked) + "; it is " + Where(state);
   if (order != Order::kRollback) return "";
@@ -109,7 +119,7 @@ Result<std::vector<std::string>> MayDecide(const RunState& run, const Decision& 
     const auto found = run.applications.find(name);
     if (found == run.applications.end())
       return Error{ErrorKind::kNotFound, "journal", "run " + run.run, "it has no application " + name, ""};
-    const std::string why = WhyNot(found->second, *order);
+    const std::string why = WhyNot(found->second, *order, decision.reason);
     if (why.empty()) {
       chosen.push_back(name);
     } else if (!names.empty() || first_why.empty()) {

@@ -2,11 +2,15 @@
 #include "orchestrator/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <iostream>
 
 #include "orchestrator/commands.h"
 #include "orchestrator/completion.h"
+#include "plugins/registry.h"
 #include "runbooks/check.h"
+#include "runbooks/suggest.h"
+#include "steps/step.h"
 
 namespace vmferry {
 namespace {
@@ -195,6 +199,13 @@ void AddAudit(CLI::App& app, Parsed& parsed) {
   replay->add_option("RUN", parsed.audit.run, "the run's id, or how it begins")->required();
 }
 
+template <class Items, class NameOf>
+std::string NamesOf(const Items& items, NameOf name_of) {
+  std::string names;
+  for (const auto& item : items) names += name_of(item) + " ";
+  return names;
+}
+
 void AddCatalogue(CLI::App& app, Parsed& parsed) {
   CLI::App* steps = AddCommand(app, "steps", "the step kinds, or one in full", "vmferry steps final_data_sync");
   steps->add_option("NAME", parsed.name, "a step kind");
@@ -207,9 +218,35 @@ void AddCatalogue(CLI::App& app, Parsed& parsed) {
   completion->add_option("SHELL", parsed.name, "bash, zsh or fish")->required()->check(
       CLI::IsMember({"bash", "zsh", "fish"}));
   completion->callback([&parsed, &app] {
-    std::cout << CompletionScript(app, parsed.name);
+    std::cout << CompletionScript(
+        app, parsed.name,
+        {{"completion", "bash zsh fish"},
+         {"steps", NamesOf(AllSteps(), [](const Step* step) { return std::string(step->spec().name); })},
+         {"plugins", NamesOf(AllPluginKinds(), [](const PluginKind& kind) { return kind.name; })}});
     parsed.code = ExitCode::kDone;
   });
+}
+
+void CollectWords(const CLI::App& app, std::vector<std::string>& words) {
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  for (const CLI::App* child : app.get_subcommands(nullptr)) {
+    words.push_back(child->get_name());
+    CollectWords(*child, words);
+  }
+}
+
+// Help and version are "problems" as well. A mistyped word says more than what is missing because of it.
+int Refuse(const CLI::App& app, const CLI::ParseError& problem) {
+  const std::vector<std::string> unknown = app.remaining(true);
+  const bool missing = dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr;
+  if (!missing || unknown.empty()) return app.exit(problem) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  std::vector<std::string> words;
+  CollectWords(app, words);
+  const auto nearest = Nearest(unknown.front(), words);
+  std::fprintf(stderr, "unknown: %s%s\nRun with --help for more information.\n", unknown.front().c_str(),
+               nearest ? ("; did you mean " + *nearest + "?").c_str() : "");
+  return static_cast<int>(ExitCode::kUsage);
 }
 
 }  // namespace
@@ -220,7 +257,8 @@ int RunCommandLine(int argc, const char* const* argv) {
   app.footer(kExamples);
   app.set_version_flag("--version", std::string("vmferry ") + VMFERRY_VERSION);
   app.add_option("--journal", parsed.common.journal,
-                 "the journal (standard: the site's, else ~/.local/state/vmferry/journal.db)");
+                 "the journal (standard: the site's, else ~/.local/state/vmferry/journal.db)")
+      ->check([](const std::string& path) { return path.empty() ? "an empty name is no journal" : std::string(); });
   app.add_flag("--json", parsed.common.json, "print one JSON object a line");
   app.require_subcommand(1);
   AddValidate(app, parsed);
@@ -239,8 +277,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+    return Refuse(app, e);
   }
   return static_cast<int>(parsed.code);
 }

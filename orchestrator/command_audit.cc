@@ -7,6 +7,7 @@
 #include "orchestrator/commands.h"
 #include "orchestrator/event_text.h"
 #include "orchestrator/report.h"
+#include "state/journal_lock.h"
 #include "state/sqlite_journal.h"
 
 namespace vmferry {
@@ -27,24 +28,27 @@ Result<std::vector<RunState>> Chosen(const JournalReader& journal, const std::st
   return chosen;
 }
 
-void PrintRun(const Common& common, const RunState& run, bool details) {
+void PrintRun(const Common& common, const RunState& run, bool details, const Standpoint& from) {
   const Style style = Output::ForStdout(common.json).style;
-  if (common.json) return PrintJson({{"run", RunToJson(run)}});
+  if (common.json) return PrintJson({{"run", RunToJson(run)}, {"journalInUse", from.at_work}});
   if (details) {
-    std::fputs(RunDetails(run, style).c_str(), stdout);
+    std::fputs(RunDetails(run, style, from).c_str(), stdout);
     return;
   }
   std::printf("%s  %s  by %s  %s\n", style.Bold(run.run).c_str(), DateTime(run.created_ms).c_str(), run.actor.c_str(),
               run.wave.value("wave", "").c_str());
-  std::fputs(RunTable(run, style).c_str(), stdout);
+  std::fputs(RunTable(run, style, from).c_str(), stdout);
 }
 
-ExitCode PrintRuns(const Common& common, const std::string& journal_path, const std::string& prefix) {
+ExitCode PrintRuns(const Common& common, const std::string& site, const std::string& prefix) {
+  const std::string journal_path = JournalPath(common, site);
+  // Asked first: an engine that ends meanwhile has written all it was to write.
+  const Standpoint from{Reach(common, site), JournalLock::IsHeld(journal_path)};
   auto journal = OpenJournalReader(journal_path);
   if (!journal) return Fail(common, journal.error());
   auto runs = Chosen(**journal, journal_path, prefix);
   if (!runs) return Fail(common, runs.error());
-  for (const RunState& run : *runs) PrintRun(common, run, !prefix.empty());
+  for (const RunState& run : *runs) PrintRun(common, run, !prefix.empty(), from);
   if (runs->empty() && !common.json) std::puts("no runs yet");
   return ExitCode::kDone;
 }
@@ -72,12 +76,12 @@ std::string ChainTitle(const ChainReport& report) {
 
 ExitCode StatusCommand(const Common& common, const StatusOptions& options) {
   Begin(common);
-  return PrintRuns(common, JournalPath(common, options.site), options.run);
+  return PrintRuns(common, options.site, options.run);
 }
 
 ExitCode AuditList(const Common& common, const AuditOptions& options) {
   Begin(common);
-  return PrintRuns(common, JournalPath(common, options.site), "");
+  return PrintRuns(common, options.site, "");
 }
 
 ExitCode AuditShow(const Common& common, const AuditOptions& options) {
@@ -131,7 +135,7 @@ ExitCode AuditVerify(const Common& common, const AuditOptions& options) {
   }
   if (!common.json)
     std::printf("%zu chain(s), %lld events: %s\n", reports->size(), static_cast<long long>(events),
-                whole ? "nothing was changed, removed or reordered" : "THE RECORD WAS CHANGED");
+                whole ? "nothing up to these heads was changed, removed or reordered" : "THE RECORD WAS CHANGED");
   return whole ? ExitCode::kDone : ExitCode::kAuditFailed;
 }
 

@@ -44,14 +44,16 @@ Json ToJson(const Plan& plan, const TakenSample& sample) {
   return {{"sample", json}};
 }
 
-ExitCode Sample(const Common& common, const std::vector<Plan>& plans, const Site& site) {
+// `run`: the one the plans are of; null: none.
+ExitCode Sample(const Common& common, const std::vector<Plan>& plans, const RunState* run, const Site& site) {
   const auto systems = MakeSystems(site);
   const Style style = Output::ForStdout(common.json).style;
   bool all_pass = true;
   for (const Plan& plan : plans) {
     if (!common.json) std::printf("%s\n", style.Bold(plan.application.name).c_str());
     if (!common.json && plan.criteria.empty()) std::printf("  no rollback criteria\n");
-    for (const TakenSample& sample : SampleCriteria(plan, *systems, kSampleTimeout)) {
+    const ApplicationState* state = run ? &run->applications.at(plan.application.name) : nullptr;
+    for (const TakenSample& sample : SampleCriteria(plan, state, *systems, kSampleTimeout)) {
       all_pass = all_pass && sample.facts && sample.facts->value("verdict", "") == "pass";
       if (common.json)
         PrintJson(ToJson(plan, sample));
@@ -79,11 +81,11 @@ ExitCode SampleRun(const Common& common, const CriteriaOptions& options) {
   }
   if (options.site.empty()) {
     const Result<Site> site = SiteFromJson(state->wave.value("site", Json::object()));
-    return site ? Sample(common, plans, *site) : Fail(common, site.error());
+    return site ? Sample(common, plans, &*state, *site) : Fail(common, site.error());
   }
   const Checked checked = CheckSite(options.site);
   PrintDiagnostics(common, checked.diagnostics);
-  return checked.site ? Sample(common, plans, *checked.site) : ExitCode::kProblems;
+  return checked.site ? Sample(common, plans, &*state, *checked.site) : ExitCode::kProblems;
 }
 
 ExitCode SampleFile(const Common& common, const CriteriaOptions& options) {
@@ -93,7 +95,7 @@ ExitCode SampleFile(const Common& common, const CriteriaOptions& options) {
   }
   const Checked checked = CheckWave(options.subject, options.site);
   PrintDiagnostics(common, checked.diagnostics);
-  return checked.wave ? Sample(common, checked.wave->plans, *checked.site) : ExitCode::kProblems;
+  return checked.wave ? Sample(common, checked.wave->plans, nullptr, *checked.site) : ExitCode::kProblems;
 }
 
 }  // namespace

@@ -33,8 +33,16 @@ PolicyUse Use(const PolicyOptions& options) {
   return use;
 }
 
+// The view is gone before the summary, which it would draw over.
+OrderResult CarryOutInSight(const Common& common, const std::string& run, const std::string& journal,
+                            const Order& order) {
+  const auto view = MakeLiveView(run, Output::ForStdout(common.json), stdout);
+  return CarryOut(journal, order, *view);
+}
+
 // `wanted`: codes that count as done, since it is what was asked for.
-ExitCode Finish(const Common& common, const OrderResult& result, const std::set<ExitCode>& wanted) {
+ExitCode Finish(const Common& common, const std::string& site, const OrderResult& result,
+                const std::set<ExitCode>& wanted) {
   const Output output = Output::ForStdout(common.json);
   if (result.error) {
     const ExitCode code = Fail(common, *result.error);
@@ -44,9 +52,10 @@ ExitCode Finish(const Common& common, const OrderResult& result, const std::set<
   if (common.json)
     PrintJson({{"result", RunToJson(result.state)}});
   else
-    std::fputs(RunSummary(result.state, result.stopped, output.style).c_str(), stdout);
+    std::fputs(RunSummary(result.state, result.stopped, output.style, Reach(common, site)).c_str(), stdout);
   const ExitCode reached = ExitOf(result.state);
-  const ExitCode code = wanted.contains(reached) ? ExitCode::kDone : reached;
+  const bool left_soaking = !result.stopped.empty() && reached == ExitCode::kDone && LeftSoaking(result.state);
+  const ExitCode code = wanted.contains(reached) ? ExitCode::kDone : left_soaking ? ExitCode::kInterrupted : reached;
   if (result.leave_at_once) LeaveAtOnce(code);
   return code;
 }
@@ -56,11 +65,6 @@ std::set<ExitCode> Wanted(const std::string& kind) {
   if (kind == "rollback") return {ExitCode::kRolledBack};
   if (kind == "reject") return {ExitCode::kRolledBack, ExitCode::kProblems};
   return {};
-}
-
-std::string Sentence(const std::string& kind) {
-  if (kind == "commit") return "the trial is over: keep the target";
-  return "";
 }
 
 // What the journal says of the plan: whether `run` would begin, and what a rehearsal measured. One that is not there
@@ -139,9 +143,7 @@ ExitCode RunCommand(const Common& common, const RunOptions& options) {
   order.soak = !options.no_soak;
   order.request = {{"op", "run"}, {"submission", SubmissionToJson(submission)}, {"soak", order.soak}};
   order.begin = [&submission](Engine& engine) { return engine.Submit(std::move(submission)); };
-  const auto view = MakeLiveView("", Output::ForStdout(common.json), stdout);
-  const OrderResult result = CarryOut(journal, order, *view);
-  return Finish(common, result, {});
+  return Finish(common, options.site, CarryOutInSight(common, "", journal, order), {});
 }
 
 ExitCode DecideCommand(const Common& common, const DecideOptions& options) {
@@ -156,24 +158,21 @@ ExitCode DecideCommand(const Common& common, const DecideOptions& options) {
     if (!checked.site) return ExitCode::kProblems;
     site = checked.site;
   }
-  const std::string reason = options.reason.empty() ? Sentence(options.kind) : options.reason;
   Order order;
   order.request = {{"op", "decide"},       {"run", *run},      {"applications", options.applications},
-                   {"kind", options.kind}, {"reason", reason}, {"assume", options.assume},
+                   {"kind", options.kind}, {"reason", options.reason}, {"assume", options.assume},
                    {"step", options.step}};
   order.soak = !options.no_soak;
   order.request["soak"] = order.soak && (options.kind == "resume" || options.kind == "approve");
   if (site) order.request["site"] = SiteToJson(*site);
   order.begin = [&](Engine& engine) -> Result<std::string> {
     if (const Status adopted = engine.Adopt(*run, site ? &*site : nullptr); !adopted) return adopted.error();
-    const Decision decision{options.kind, options.applications, OwnActor(), reason, options.assume, options.step};
+    const Decision decision{options.kind, options.applications, OwnActor(), options.reason, options.assume, options.step};
     const Status decided = engine.DecideFor(*run, decision);
     if (!decided) return decided.error();
     return *run;
   };
-  const auto view = MakeLiveView(*run, Output::ForStdout(common.json), stdout);
-  const OrderResult result = CarryOut(journal, order, *view);
-  return Finish(common, result, Wanted(options.kind));
+  return Finish(common, options.site, CarryOutInSight(common, *run, journal, order), Wanted(options.kind));
 }
 
 }  // namespace vmferry

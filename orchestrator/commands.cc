@@ -20,7 +20,20 @@ std::string StateHome() {
   return std::string(home ? home : "") + "/.local/state";
 }
 
+std::string ShellWord(const std::string& text) {
+  const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+,@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
+  return word + "'";
+}
+
 }  // namespace
+
+std::string Reach(const Common& common, const std::string& site_file) {
+  return (site_file.empty() ? "" : " --site " + ShellWord(site_file)) +
+         (common.journal.empty() ? "" : " --journal " + ShellWord(common.journal));
+}
 
 std::string JournalPath(const Common& common, const std::string& site_file) {
   if (!common.journal.empty()) return common.journal;

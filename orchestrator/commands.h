@@ -75,6 +75,8 @@ ExitCode PluginsCommand(const Common& common, const std::string& name);
 // The journal's path: the option, else the site's (if a site file is named and readable), else
 // $XDG_STATE_HOME/vmferry/journal.db.
 std::string JournalPath(const Common& common, const std::string& site_file);
+// How a command that is suggested reaches the same journal: " --site site.yaml", " --journal j.db", or nothing.
+std::string Reach(const Common& common, const std::string& site_file);
 // That the journal has no run whose id begins so.
 Error NoSuchRun(const std::string& journal, const std::string& run);
 // The whole id of the run that `prefix` begins, if there is just one.

@@ -41,11 +41,13 @@ class ControlServer {
 };
 
 // Client side: sends the request and feeds `watcher` until the run rests; its state then. Blocks. An Error of kind
-// kUnavailable: nobody answers there (any more) and nothing was begun.
+// kUnavailable: nobody answers there (any more) and nothing was begun. kTimedOut: the process there is silent for
+// `patience`, and drops the request if it ever gets to it.
 struct FollowedRun {
   RunState state;
   std::string stopped;  // why the engine stopped before the run rested; empty if it rests
 };
-Result<FollowedRun> AskEngine(const std::string& socket_path, const Json& request, Watcher& watcher);
+Result<FollowedRun> AskEngine(const std::string& socket_path, const Json& request, Watcher& watcher,
+                              std::chrono::milliseconds patience = std::chrono::seconds(20));
 
 }  // namespace vmferry

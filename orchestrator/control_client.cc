@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <optional>
 
 #include "orchestrator/control.h"
 #include "orchestrator/event_text.h"
@@ -25,6 +26,20 @@ Error Gone(const std::string& path, const std::string& what) {
 Error Told(Error error, const FollowedRun& followed) {
   if (error.kind == ErrorKind::kUnavailable && !followed.state.run.empty()) error.kind = ErrorKind::kUnknownOutcome;
   return error;
+}
+
+// A process that was stopped, or hangs, still has its socket: the kernel takes what is sent to it.
+Status SendAndAwaitAnswer(boost::asio::io_context& io, Protocol::socket& socket, const std::string& request,
+                          std::chrono::milliseconds patience) {
+  const std::string path = socket.remote_endpoint().path();
+  std::optional<boost::system::error_code> ended;
+  boost::asio::async_write(socket, boost::asio::buffer(request), [&](boost::system::error_code failed, std::size_t) {
+    if (failed) return static_cast<void>(ended = failed);
+    socket.async_wait(Protocol::socket::wait_read, [&](boost::system::error_code waited) { ended = waited; });
+  });
+  io.run_for(patience);
+  if (!ended) return Error{ErrorKind::kTimedOut, "engine", path, "no answer within " + HumanDuration(patience), ""};
+  return *ended ? Status(Gone(path, ended->message())) : Ok();
 }
 
 // Folds one line of the engine's into `followed`; true once the conversation is over.
@@ -100,15 +115,15 @@ std::string OwnActor() { return ActorName(getuid()); }
 
 std::string SocketPath(const std::string& journal_path) { return journal_path + ".sock"; }
 
-Result<FollowedRun> AskEngine(const std::string& path, const Json& request, Watcher& watcher) {
+Result<FollowedRun> AskEngine(const std::string& path, const Json& request, Watcher& watcher,
+                              std::chrono::milliseconds patience) {
   if (path.size() > kMaxSocketPath) return Gone(path, "the path is too long for a Unix socket");
   boost::asio::io_context io;
   Protocol::socket socket(io);
   boost::system::error_code failed;
   socket.connect(Protocol::endpoint(path), failed);
   if (failed) return Gone(path, failed.message());
-  boost::asio::write(socket, boost::asio::buffer(request.dump() + "\n"), failed);
-  if (failed) return Gone(path, failed.message());
+  if (const Status sent = SendAndAwaitAnswer(io, socket, request.dump() + "\n", patience); !sent) return sent.error();
   FollowedRun followed;
   std::string text;
   for (bool begun = false;;) {

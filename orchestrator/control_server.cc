@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +28,12 @@ unsigned PeerUid(Protocol::socket& socket) {
   socklen_t size = sizeof credentials;
   if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return 65534;
   return credentials.uid;
+}
+
+// Who waited in vain for an answer has left, and wants nothing any more.
+bool HungUp(Protocol::socket& socket) {
+  pollfd one{socket.native_handle(), POLLRDHUP, 0};
+  return poll(&one, 1, 0) == 1 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 // One connected process.
@@ -138,7 +145,7 @@ class Server final : public ControlServer, public Watcher {
     auto token = boost::asio::redirect_error(boost::asio::use_awaitable, failed);
     auto buffer = boost::asio::dynamic_buffer(text, kMaxRequest);
     co_await boost::asio::async_read_until(client->socket, buffer, '\n', token);
-    if (!failed) {
+    if (!failed && !HungUp(client->socket)) {
       client->asked = true;
       Handle(*client, text);
       co_await Write(client);

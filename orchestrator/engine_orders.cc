@@ -164,7 +164,8 @@ Status Engine::DecideFor(const std::string& id, const Decision& decision) {
   Run_& run = *found->second;
   auto chosen = MayDecide(run.state, decision);
   if (!chosen) return chosen.error();
-  Json payload{{"kind", decision.kind}, {"reason", decision.reason}};
+  const bool plain_commit = decision.kind == "commit" && decision.reason.empty();
+  Json payload{{"kind", decision.kind}, {"reason", plain_commit ? "the trial is over: keep the target" : decision.reason}};
   if (!decision.assume.empty()) {
     const Result<int> step = AssumedStep(run.state, *chosen, decision);
     if (!step) return step.error();

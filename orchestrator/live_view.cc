@@ -48,6 +48,7 @@ class JsonView final : public Watcher {
            {"application", application},
            {"step", step}});
   }
+  void OnNotice(const std::string& text) override { std::fprintf(stderr, "%s\n", text.c_str()); }
 
  private:
   void Write(const Json& line) {
@@ -70,7 +71,10 @@ struct Bar {
 class TextView final : public Watcher {
  public:
   TextView(std::string run, const Output& output, std::FILE* out) : run_(std::move(run)), output_(output), out_(out) {}
-  ~TextView() override { Erase(); }
+  ~TextView() override {
+    Erase();
+    std::fflush(out_);
+  }
 
   void OnEvent(const Event& event, const RunState& state) override {
     if (run_.empty()) run_ = event.run;
@@ -99,6 +103,13 @@ class TextView final : public Watcher {
                    MeterLine(meter, bar.rate, 0).c_str());
       std::fflush(out_);
     }
+  }
+
+  void OnNotice(const std::string& text) override {
+    Erase();
+    std::fflush(out_);
+    std::fprintf(stderr, "\n%s\n", text.c_str());
+    Draw();
   }
 
  private:
@@ -135,15 +146,26 @@ class TextView final : public Watcher {
     const int rows = known && size.ws_row > 4 ? size.ws_row - 2 : 20;  // what scrolled away cannot be erased
     for (const auto& [application, bar] : bars_) {
       if (drawn_ == rows) break;
-      std::string line = "          " + Padded(application, width_) + "  " + Padded(bar.title, kTitleWidth) + " " +
-                         MeterLine(bar.meter, bar.rate, 24);
-      if (line.size() >= columns) line.resize(columns - 1);
-      std::fprintf(out_, "%s\n", line.c_str());
+      std::fprintf(out_, "%s\n", BarLine(application, bar, columns - 1).c_str());
       ++drawn_;
     }
     std::fflush(out_);
   }
 
+  // What it says goes before how it looks: a narrow screen has a short bar or none, and no columns.
+  std::string BarLine(const std::string& application, const Bar& bar, std::size_t columns) const {
+    const std::string says = MeterLine(bar.meter, bar.rate, 0);
+    std::string line = "          " + Padded(application, width_) + "  " + Padded(bar.title, kTitleWidth) + " ";
+    if (line.size() + says.size() > columns) line = application + "  " + bar.title + "  ";
+    if (line.size() + says.size() > columns) line = bar.title + "  ";
+    const std::size_t room = columns > line.size() + says.size() ? columns - line.size() - says.size() : 0;
+    const std::size_t width = room > kFrame + 4 ? std::min<std::size_t>(room - kFrame, 24) : 0;
+    line += MeterLine(bar.meter, bar.rate, static_cast<int>(width));
+    if (line.size() > columns) line.resize(columns);
+    return line;
+  }
+
+  static constexpr std::size_t kFrame = 3;  // of a bar: brackets, and a space behind
   std::string run_;
   const Output output_;
   std::FILE* out_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "orchestrator/step_context.h"
 #include "orchestrator/words.h"
 #include "state/event.h"
 #include "steps/criterion_rule.h"
@@ -205,12 +206,14 @@ Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::millis
   return prediction;
 }
 
-std::vector<TakenSample> SampleCriteria(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout) {
+std::vector<TakenSample> SampleCriteria(const Plan& plan, const ApplicationState* state, SystemSet& systems,
+                                        std::chrono::milliseconds timeout) {
   std::vector<TakenSample> samples;
   Workers workers;
   for (const PlannedStep& criterion : plan.criteria) {
     StepContext context = DryContext(plan, criterion, systems, workers, timeout);
     context.elapsed = std::chrono::milliseconds::max();  // since traffic was moved: a sample is wanted in any case
+    if (state) context.earlier = EarlierOf(plan, *state);
     const Result<Progress> taken = FindStep(criterion.name)->Apply(context);
     samples.push_back({&criterion, taken ? Result<Json>(taken->facts) : Result<Json>(taken.error())});
   }

@@ -33,13 +33,14 @@ struct Prediction {
 // Blocks while the platforms are read; each call is bounded by `timeout`.
 Prediction PredictPlan(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout);
 
-// Takes one sample of each of the plan's criteria: the step's facts, or why its source could not be asked. Blocks as
-// PredictPlan does.
+// Takes one sample of each of the plan's criteria: the step's facts, or why its source could not be asked. `state`: of
+// the run, whose baselines they are held against; null: none was measured yet. Blocks as PredictPlan does.
 struct TakenSample {
   const PlannedStep* criterion = nullptr;
   Result<Json> facts = Json();
 };
-std::vector<TakenSample> SampleCriteria(const Plan& plan, SystemSet& systems, std::chrono::milliseconds timeout);
+std::vector<TakenSample> SampleCriteria(const Plan& plan, const ApplicationState* state, SystemSet& systems,
+                                        std::chrono::milliseconds timeout);
 
 std::string PredictionText(const Prediction& prediction, bool colour);
 Json PredictionToJson(const Prediction& prediction);

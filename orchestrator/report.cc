@@ -50,32 +50,42 @@ std::vector<std::string> KeptCopies(const ApplicationState& application) {
 }
 
 // A soak that nobody watches any more although its window has not ended.
-std::string Unwatched(const RunState& run, const ApplicationState& application, const std::string& which) {
+bool LeftSoaking(const ApplicationState& application) {
   const WatchState& watch = application.watch;
-  const bool left = watch.began_ms > 0 && !watch.begun && !watch.over;
-  return !left ? "" : "nobody watches its criteria; go on with the soak:  vmferry resume " + run.run + which + "\n  ";
+  return watch.began_ms > 0 && !watch.begun && !watch.over;
 }
 
-std::string Next(const RunState& run, const ApplicationState& application) {
+// What to do next, with the commands for it.
+std::string Next(const RunState& run, const ApplicationState& application, const std::string& reach) {
   const std::string which = run.applications.size() > 1 ? " --app " + application.application : "";
+  const auto command = [of = run.run + which + reach](const std::string& kind, bool reason) {
+    return "vmferry " + kind + " " + of + (reason ? " --reason \"...\"" : "") + "\n";
+  };
   switch (ExitOf(application)) {
     case ExitCode::kDone:
       if (IsEnding(application.phase)) return "";
-      return Unwatched(run, application, which) + "keep it:  vmferry commit " + run.run + which +
-             "\n  go back:  vmferry rollback " + run.run + which + " --reason \"...\"\n";
-    case ExitCode::kInterrupted: return "go on:    vmferry resume " + run.run + "\n";
+      return (LeftSoaking(application)
+                  ? "nobody watches its criteria; go on with the soak:  " + command("resume", false) + "  "
+                  : "") +
+             "keep it:  " + command("commit", false) + "  go back:  " + command("rollback", true);
+    case ExitCode::kInterrupted:
+      return "go on:    vmferry resume " + run.run + reach + "\n" +
+             (application.touched ? "  go back:  " + command("rollback", true) : "");
     case ExitCode::kRollbackBlocked:
     case ExitCode::kNeedsOperator:
-      return "mend the cause, then:  vmferry resume " + run.run + which + "\n";
+      return "mend the cause, then:  " + command("resume", false);
     case ExitCode::kWaiting:
       if (application.holds_for == kForRetirement)
-        return "retire the source: vmferry approve " + run.run + which +
-               " --reason \"...\"\n  keep it:           vmferry reject " + run.run + which + " --reason \"...\"\n";
+        return "retire the source: " + command("approve", true) + "  keep it:           " + command("reject", true);
       if (application.holds_for != kForApproval) return "";
-      return "let it go on: vmferry approve " + run.run + which + " --reason \"...\"\n  end it:       vmferry reject " +
-             run.run + which + " --reason \"...\"\n";
+      return "let it go on: " + command("approve", true) + "  end it:       " + command("reject", true);
     default: return "";
   }
+}
+
+// Its process ended, or was killed, in the middle.
+bool Abandoned(const ApplicationState& application, const Standpoint& from) {
+  return !from.at_work && ExitOf(application) == ExitCode::kInterrupted;
 }
 
 std::string StillToUndo(const ApplicationState& application) {
@@ -87,7 +97,8 @@ std::string StillToUndo(const ApplicationState& application) {
   return text;
 }
 
-std::string ApplicationSummary(const RunState& run, const ApplicationState& application, const Style& style) {
+std::string ApplicationSummary(const RunState& run, const ApplicationState& application, const Style& style,
+                               const std::string& reach) {
   std::string text = style.Bold(application.application) + ": " + Painted(application, style, 0);
   const bool failed = ExitOf(application) != ExitCode::kDone;
   if (failed && !application.reason.empty()) text += ": " + application.reason;
@@ -102,7 +113,7 @@ std::string ApplicationSummary(const RunState& run, const ApplicationState& appl
   text += RehearsalText(application, style);
   if (application.phase == Phase::kRolledBack)
     for (const std::string& copy : KeptCopies(application)) text += "  finished copy kept: " + copy + "\n";
-  if (const std::string next = Next(run, application); !next.empty()) text += "  " + next;
+  if (const std::string next = Next(run, application, reach); !next.empty()) text += "  " + next;
   return text;
 }
 
@@ -122,10 +133,15 @@ std::string CriterionDetail(const CriterionState& criterion, const Style& style)
 }
 
 // How the soak stands: who watches, and until when.
-std::string SoakDetail(const Plan& plan, const ApplicationState& application, const Style& style) {
-  if (application.phase != Phase::kSoak || plan.criteria.empty()) return "";
+std::string SoakDetail(const Plan& plan, const ApplicationState& application, const Style& style, bool at_work) {
+  const bool goes_back =
+      application.activity == Activity::kRollingBack || application.activity == Activity::kRollbackBlocked;
+  if (application.phase != Phase::kSoak || plan.criteria.empty() || goes_back) return "";
+  if (application.commit_requested)
+    return "    " + style.Warn("the commit is decided; `vmferry resume` goes on with it if nobody does") + "\n";
   if (application.watch.over) return "    " + style.Good("the rollback window ended with every criterion green") + "\n";
-  if (!application.watch.begun) return "    " + style.Warn("nobody watches its criteria; `vmferry resume` does") + "\n";
+  if (!application.watch.begun || !at_work)
+    return "    " + style.Warn("nobody watches its criteria; `vmferry resume` does") + "\n";
   return "    soaks until " + DateTime(WindowEndsAt(plan, application)) + ", then " +
          (plan.commit_at_window_end ? "commits" : "waits for a commit") + " if every criterion is green\n";
 }
@@ -162,7 +178,12 @@ std::int64_t ServiceGapMs(const ApplicationState& application) {
   return moved_ms < 0 ? -1 : moved_ms - quiesce->first_intent_ms;
 }
 
-std::string RunTable(const RunState& run, const Style& style) {
+bool LeftSoaking(const RunState& run) {
+  return std::any_of(run.applications.begin(), run.applications.end(),
+                     [](const auto& entry) { return entry.second.phase == Phase::kSoak && LeftSoaking(entry.second); });
+}
+
+std::string RunTable(const RunState& run, const Style& style, const Standpoint& from) {
   std::size_t width = 0;
   for (const std::string& name : run.order) width = std::max(width, name.size());
   std::string text;
@@ -172,22 +193,23 @@ std::string RunTable(const RunState& run, const Style& style) {
     const ApplicationState& application = found->second;
     text += "  " + Padded(name, width) + "  " + Painted(application, style, 28) + "  since " +
             DateTime(application.updated_ms) +
+            (Abandoned(application, from) ? "  " + style.Bad("nobody works on it") : "") +
             (application.reason.empty() ? "" : "  " + style.Dim(application.reason)) + "\n";
   }
   return text;
 }
 
-std::string RunSummary(const RunState& run, const std::string& stopped, const Style& style) {
+std::string RunSummary(const RunState& run, const std::string& stopped, const Style& style, const std::string& reach) {
   std::string text = "\n" + style.Bold("run " + run.run) + (stopped.empty() ? "" : " (" + stopped + ")") + "\n";
   for (const std::string& name : run.order) {
     const auto found = run.applications.find(name);
-    if (found != run.applications.end()) text += ApplicationSummary(run, found->second, style);
+    if (found != run.applications.end()) text += ApplicationSummary(run, found->second, style, reach);
   }
-  text += style.Dim("the whole story: vmferry audit show " + run.run) + "\n";
+  text += style.Dim("the whole story: vmferry audit show " + run.run + reach) + "\n";
   return text;
 }
 
-std::string RunDetails(const RunState& run, const Style& style) {
+std::string RunDetails(const RunState& run, const Style& style, const Standpoint& from) {
   std::string text = style.Bold("run " + run.run) + "  created " + DateTime(run.created_ms) + " by " + run.actor + "\n";
   for (const std::string& name : run.order) {
     const auto found = run.applications.find(name);
@@ -195,12 +217,14 @@ std::string RunDetails(const RunState& run, const Style& style) {
     const ApplicationState& application = found->second;
     text += "  " + style.Bold(name) + "  " + Painted(application, style, 0) + "  since " +
             DateTime(application.updated_ms) + (application.reason.empty() ? "" : "  " + application.reason) + "\n";
+    if (Abandoned(application, from))
+      text += "    " + style.Bad("nobody works on it") + "\n  " + Next(run, application, from.reach);
     if (application.activity == Activity::kRollbackBlocked) text += StillToUndo(application);
     const Result<Plan> plan = PlanOf(application);
     for (std::size_t i = 0; plan && i < plan->steps.size(); ++i)
       text += StepDetail(application, plan->steps[i], static_cast<int>(i), style);
     for (const auto& [index, criterion] : application.criteria) text += CriterionDetail(criterion, style);
-    if (plan) text += SoakDetail(*plan, application, style);
+    if (plan) text += SoakDetail(*plan, application, style, from.at_work);
     text += DeltaText(application);
     text += RehearsalText(application, style);
   }
@@ -235,7 +259,7 @@ Json RunToJson(const RunState& run) {
                {"reason", application.reason},
                {"serviceGap_ms", ServiceGapMs(application)},
                {"criteria", CriteriaEvidence(application)},
-               {"watched", application.watch.begun && !application.watch.over},
+               {"watched", IsWatched(application)},
                {"exit", static_cast<int>(ExitOf(application))},
                {"updatedAt", FormatWallTime(application.updated_ms)},
                {"steps", steps}};

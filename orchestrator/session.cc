@@ -19,13 +19,13 @@ constexpr std::size_t kPoolThreads = 16;
 constexpr int kTries = 30;  // a holder that just starts or just ends is given 3 s
 constexpr std::chrono::milliseconds kBetweenTries(100);
 
-Task<void> StopOnSignal(Loop& loop, Engine& engine) {
+Task<void> StopOnSignal(Loop& loop, Engine& engine, Watcher& watcher) {
   boost::asio::signal_set signals(loop.io(), SIGINT, SIGTERM);
   boost::system::error_code failed;
   auto token = boost::asio::redirect_error(boost::asio::use_awaitable, failed);
   co_await signals.async_wait(token);
   if (failed) co_return;
-  std::fputs("\nstopping at the next safe point; once more to leave at once\n", stderr);
+  watcher.OnNotice("stopping at the next safe point; once more to leave at once");
   engine.RequestStop("stopped by a signal");
   co_await signals.async_wait(token);
   if (!failed) _exit(static_cast<int>(ExitCode::kInterrupted));
@@ -35,6 +35,11 @@ OrderResult Failure(const Error& error) {
   OrderResult result;
   result.error = error;
   return result;
+}
+
+Error SilentError(const std::string& journal_path, LockHolder holder) {
+  holder.socket.clear();
+  return HeldError(journal_path, holder);
 }
 
 // Everything an engine needs, in the order of its making.
@@ -74,7 +79,7 @@ OrderResult AsEngine(std::unique_ptr<JournalLock> lock, const Order& order, Watc
   engine.AddWatcher(&watcher);
   const Result<std::string> run = order.begin(engine);
   if (!run) return Failure(run.error());
-  boost::asio::co_spawn(house->loop.io(), StopOnSignal(house->loop, engine), Escalate);
+  boost::asio::co_spawn(house->loop.io(), StopOnSignal(house->loop, engine, watcher), Escalate);
   const Status ended = engine.Run();
   engine.RemoveWatcher(&watcher);
   OrderResult result;
@@ -103,6 +108,11 @@ OrderResult CarryOut(const std::string& journal_path, const Order& order, Watche
       OrderResult result;
       result.state = std::move(followed->state);
       result.stopped = std::move(followed->stopped);
+      return result;
+    }
+    if (followed.error().kind == ErrorKind::kTimedOut) {
+      OrderResult result = Failure(SilentError(journal_path, holder));
+      result.held = true;
       return result;
     }
     if (followed.error().kind != ErrorKind::kUnavailable) return Failure(followed.error());

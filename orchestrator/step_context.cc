@@ -27,14 +27,14 @@ Facts EarlierFacts(const Plan& plan, const ApplicationState& state) {
   return facts;
 }
 
+}  // namespace
+
 std::function<Json(std::string_view, std::string_view)> EarlierOf(const Plan& plan, const ApplicationState& state) {
   return [earlier = EarlierFacts(plan, state)](std::string_view name, std::string_view workload) {
     const auto fact = earlier.find(NameOf(name, workload));
     return fact == earlier.end() ? Json() : fact->second;
   };
 }
-
-}  // namespace
 
 std::string StepKey(const std::string& run, const Plan& plan, int index, int generation) {
   const PlannedStep& step = plan.steps[static_cast<std::size_t>(index)];

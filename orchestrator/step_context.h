@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "runbooks/plan.h"
 #include "state/run_state.h"
@@ -14,6 +16,9 @@ namespace vmferry {
 
 // The step's idempotency key in a generation.
 std::string StepKey(const std::string& run, const Plan& plan, int index, int generation);
+
+// What a run journaled as the facts of its steps: by name and workload; null if there are none. A copy of its own.
+std::function<Json(std::string_view, std::string_view)> EarlierOf(const Plan& plan, const ApplicationState& state);
 
 // Refers to `plan`; holds copies of everything of `state`, since the call runs on another thread.
 StepContext MakeContext(const std::string& run, const Plan& plan, const ApplicationState& state, int index,

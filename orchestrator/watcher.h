@@ -18,6 +18,8 @@ class Watcher {
   virtual void OnEvent(const Event& event, const RunState& state) = 0;
   // A step's progress. Volatile: never journaled, may be skipped.
   virtual void OnMeter(const std::string& run, const std::string& application, int step, const Meter& meter) = 0;
+  // A line for the person at the terminal.
+  virtual void OnNotice(const std::string&) {}
 };
 
 }  // namespace vmferry

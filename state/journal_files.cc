@@ -70,7 +70,8 @@ Status CreateFile0600(const std::string& path) {
     return FileError(path, errno, "cannot create the journal", "choose another place with --journal");
   struct stat there {};
   if (stat(path.c_str(), &there) != 0) return FileError(path, errno, "cannot reach the journal", "");
-  if (!S_ISREG(there.st_mode)) return FileError(path, EISDIR, "is not a file", "choose another place with --journal");
+  if (!S_ISREG(there.st_mode))
+    return Error{ErrorKind::kInvalid, "journal", path, "is not a file", "choose another place with --journal"};
   return Ok();
 }
 

@@ -112,6 +112,14 @@ Result<JournalLock::Attempt> JournalLock::Acquire(const std::string& journal_pat
   return Attempt(std::move(lock));
 }
 
+bool JournalLock::IsHeld(const std::string& journal_path) {
+  const int fd = open((journal_path + ".lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return errno != ENOENT;
+  const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+  close(fd);
+  return held;
+}
+
 Status JournalLock::Announce(const std::string& socket_path) {
   const nlohmann::json json{{"pid", getpid()}, {"host", HostName()}, {"since", since_}, {"socket", socket_path}};
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

@@ -32,6 +32,9 @@ class JournalLock {
   using Attempt = std::variant<std::unique_ptr<JournalLock>, LockHolder>;
   // Never waits. Creates the journal's directories (0700) and the lock file (0600).
   static Result<Attempt> Acquire(const std::string& journal_path);
+  // Somebody has it, or may have: it cannot be told. Creates nothing. Who tries to acquire it in this very moment finds
+  // it held, and tries again.
+  static bool IsHeld(const std::string& journal_path);
 
   ~JournalLock();
   JournalLock(const JournalLock&) = delete;

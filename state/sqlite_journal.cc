@@ -306,6 +306,8 @@ Result<std::unique_ptr<JournalReader>> OpenJournalReader(const std::string& path
                         std::string("cannot reach the journal: ") + std::strerror(number),
                         "start a run first, or name the journal with --journal");
   }
+  if (!S_ISREG(there.st_mode))
+    return JournalError(ErrorKind::kInvalid, path, "is not a file", "name the journal's file with --journal");
   if (Status local = CheckLocal(path); !local) return local.error();
   auto reader = std::make_unique<SqliteReader>(path);
   if (Status opened = reader->Open(); !opened) return opened.error();

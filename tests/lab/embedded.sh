@@ -19,7 +19,7 @@ cp world.json before.json
 expect 0 "$vmferry" plan customer-analytics-api.yaml --site site.yaml
 cmp world.json before.json
 expect 0 "$vmferry" run customer-analytics-api.yaml --site site.yaml
-grep -q soak out.txt
+grep -q "vmferry rollback $(last_run) --site site.yaml" out.txt  # as it can be typed
 expect 3 "$vmferry" run customer-analytics-api.yaml --site site.yaml
 expect 0 "$vmferry" criteria "$(last_run)" --site site.yaml
 grep -q 'no rollback criteria' out.txt
@@ -38,6 +38,32 @@ expect 3 "$vmferry" run customer-analytics-api.yaml --site site.yaml
 grep -q 'already migrated' out.txt
 expect 0 "$vmferry" audit verify --site site.yaml
 expect 0 "$vmferry" audit show "$(last_run)" --site site.yaml
+expect 1 bash -c "'$vmferry' audit show '$(last_run)' --site site.yaml > /dev/full"
+grep -q 'not all could be written' out.txt
+expect 3 "$vmferry" --journal . status
+grep -q 'is not a file' out.txt
+
+# Wrong words are named, and the shell knows the right ones.
+expect 2 "$vmferry" statsu
+grep -q 'unknown: statsu; did you mean status?' out.txt
+expect 2 "$vmferry" run --hlep
+grep -q 'unknown: --hlep; did you mean --help?' out.txt
+expect 2 "$vmferry" --journal '' status
+completes() {
+  local wanted=$1; shift
+  (
+    COMP_WORDS=(vmferry "$@") COMP_CWORD=$#
+    # shellcheck disable=SC1090
+    . <("$vmferry" completion bash)
+    _vmferry
+    [[ " ${COMPREPLY[*]} " == *" $wanted "* ]] || { echo "$*: completed by ${COMPREPLY[*]}, not $wanted" >&2; exit 1; }
+  )
+}
+completes status --journal j.db sta
+completes --samples criteria test --s
+completes --json status --js
+completes zsh completion ''
+completes smoke_test steps smo
 
 # With everything around the application, on a world of its own; DNS is what it was once it is back.
 mkdir full
@@ -51,6 +77,7 @@ cmp world.json ../before.json
 expect 0 "$vmferry" run customer-analytics-api-in-full.yaml --site site.yaml --no-soak
 grep -q 'until caches forget the old DNS records' out.txt
 [[ $(dns) == *10.0.0.2* ]]
+expect 0 "$vmferry" criteria "$(last_run)" --site site.yaml  # held against the baseline that the run journaled
 expect 0 "$vmferry" rollback "$(last_run)" --site site.yaml --reason test
 [[ $(dns) == "$before" ]]
 expect 0 "$vmferry" audit verify --site site.yaml

@@ -88,6 +88,43 @@ class Stops(unittest.TestCase):
     def test_a_second_signal_leaves_at_once_with_a_journal_that_goes_on(self):
         self.stops_and_resumes(signal.SIGINT, signal.SIGINT)
 
+    def test_a_soak_that_is_left_is_not_done(self):
+        with open(os.path.join(self.place, "customer-analytics-api-in-full.yaml"), encoding="utf-8") as file:
+            self.assertIn("rollbackCriteria", file.read())
+        self.command[2] = "customer-analytics-api-in-full.yaml"
+        process = self.start()
+        wait_until("it soaks", lambda: self.phase() == "soak")
+        process.send_signal(signal.SIGINT)
+        text = process.communicate(timeout=60)[0]
+        self.assertEqual(process.returncode, 130, text)
+        self.assertIn("nobody watches its criteria", text)
+
+    def test_status_says_that_nobody_works_on_a_run_that_was_killed(self):
+        process = self.start()
+        run = self.runs()[-1]["run"]
+        self.assertNotIn("nobody works on it", self.vmferry("status", run))
+        process.kill()
+        process.communicate(timeout=60)
+        self.assertIn("nobody works on it", self.vmferry("status"))
+        details = self.vmferry("status", run)
+        self.assertIn(f"vmferry resume {run} --site site.yaml", details)
+        self.assertIn(f"vmferry rollback {run} --site site.yaml", details)
+
+    def test_an_engine_that_does_not_answer_is_reported_and_drops_what_it_was_asked(self):
+        process = self.start()
+        run = self.runs()[-1]["run"]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            done = subprocess.run([VMFERRY, "rollback", run, "--site", "site.yaml", "--reason", "it hangs"],
+                                  cwd=self.place, capture_output=True, text=True, timeout=120)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        self.assertEqual(done.returncode, 14, done.stdout + done.stderr)
+        self.assertIn(f"held by pid {process.pid}", done.stderr)
+        text = process.communicate(timeout=60)[0]
+        self.assertEqual(process.returncode, 0, text)
+        self.assertEqual(self.phase(), "soak")
+
     def test_a_lost_terminal_does_not_stop_a_run(self):
         pid, terminal = pty.fork()
         if pid == 0:

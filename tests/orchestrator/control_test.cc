@@ -308,6 +308,23 @@ TEST(Control, AMalformedWishIsRefusedAndTheEngineGoesOn) {
   EXPECT_EQ(fake.Application("inventory").phase, Phase::kSoak) << "nothing of a malformed request is done";
 }
 
+// A process that was stopped still has its socket: whoever asked it waited for ever, and was obeyed after he had left.
+TEST(Control, WhoWaitsInVainLeavesAndIsNotObeyed) {
+  const Folder folder;
+  FakeRun fake(1);
+  ASSERT_TRUE(fake.Run());
+  fake.beside = [&](Loop& loop, Engine& engine) {
+    auto server = Serve(loop, engine, fake.journal, folder);
+    Counter watcher;
+    const Json request{{"op", "decide"}, {"run", fake.run_id}, {"kind", "rollback"}, {"reason", "it hangs"}};
+    const auto followed = AskEngine(folder.socket(), request, watcher, std::chrono::milliseconds(20));
+    EXPECT_EQ(followed ? ErrorKind::kInternal : followed.error().kind, ErrorKind::kTimedOut);
+    return server;
+  };
+  ASSERT_TRUE(fake.Decide("resume", {}));
+  EXPECT_EQ(fake.Application(fake.State().order.front()).phase, Phase::kSoak);
+}
+
 TEST(Control, NobodyThereIsUnavailable) {
   const Folder folder;
   Counter watcher;

@@ -75,6 +75,24 @@ TEST(ServiceGap, OfARealRunReachesToTheNameServers) {
   EXPECT_THAT(RunSummary(run.State(), "", Style{}), testing::HasSubstr("until caches forget the old DNS records"));
 }
 
+// After kill -9 `status` looked as if somebody were at work.
+TEST(RunDetails, SaysThatNobodyWorksOnWhatWasAbandoned) {
+  RunState run;
+  run.run = "r-1";
+  run.order.emplace_back(kApi);
+  ApplicationState& application = run.applications[kApi];
+  application.phase = Phase::kCutover;
+  application.touched = true;
+  const Standpoint alone{" --site site.yaml", false};
+  EXPECT_THAT(RunDetails(run, Style{}), Not(testing::HasSubstr("nobody works on it")));
+  EXPECT_THAT(RunDetails(run, Style{}, alone), testing::HasSubstr("nobody works on it"));
+  EXPECT_THAT(RunDetails(run, Style{}, alone), testing::HasSubstr("vmferry resume r-1 --site site.yaml\n"));
+  EXPECT_THAT(RunDetails(run, Style{}, alone), testing::HasSubstr("vmferry rollback r-1 --site site.yaml --reason"));
+  EXPECT_THAT(RunTable(run, Style{}, alone), testing::HasSubstr("nobody works on it"));
+  application.phase = Phase::kRolledBack;
+  EXPECT_THAT(RunTable(run, Style{}, alone), Not(testing::HasSubstr("nobody works on it")));
+}
+
 TEST(RunDetails, CountsTheSamplesOfACriterion) {
   RunState run;
   run.order.emplace_back(kApi);
