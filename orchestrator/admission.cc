@@ -46,7 +46,8 @@ std::string WhyRefused(Answer answer) {
 
 // The point of no return is not passed by the way while something speaks against it.
 std::string WhyNotCommit(const ApplicationState& state, const std::string& reason) {
-  if (state.commit_requested) return "its commit is decided already; `resume` goes on with it if nobody does";
+  const bool held = state.activity == Activity::kNeedsOperator;
+  if (state.commit_requested && !held) return "its commit is decided already; `resume` goes on with it if nobody does";
   const Result<Plan> plan = PlanOf(state);
   if (!plan || !reason.empty()) return "";
   const std::string not_green = StandingOf(*plan, state).not_green;

@@ -73,7 +73,8 @@ std::string Next(const RunState& run, const ApplicationState& application, const
              (application.touched ? "  go back:  " + command("rollback", true) : "");
     case ExitCode::kRollbackBlocked:
     case ExitCode::kNeedsOperator:
-      return "mend the cause, then:  " + command("resume", false);
+      return "mend the cause, then:  " + command("resume", false) +
+             (application.phase == Phase::kSoak ? "  keep it all the same:  " + command("commit", true) : "");
     case ExitCode::kWaiting:
       if (application.holds_for == kForRetirement)
         return "retire the source: " + command("approve", true) + "  keep it:           " + command("reject", true);

@@ -29,7 +29,7 @@ constexpr std::array kRows{
     Row{Stage::kSoak, Activity::kPaused, kTakesUp, kGoesBack, kNotSoaking, kNotAsked, kNotAsked, kRests},
     Row{Stage::kSoak, Activity::kRollingBack, kGoesOn, kGoingBack, kNotSoaking, kNotAsked, kNotAsked, kGoesOn},
     Row{Stage::kSoak, Activity::kRollbackBlocked, kTakesUp, kGoesBack, kNotSoaking, kNotAsked, kNotAsked, kRests},
-    Row{Stage::kSoak, Activity::kNeedsOperator, kTakesUp, kGoesBack, kNotSoaking, kNotAsked, kNotAsked, kRests},
+    Row{Stage::kSoak, Activity::kNeedsOperator, kTakesUp, kGoesBack, kCommits, kNotAsked, kNotAsked, kRests},
     Row{Stage::kCommit, Activity::kWorking, kGoesOn, kGoesBack, kNotSoaking, kNotAsked, kNotAsked, kGoesOn},
     Row{Stage::kCommit, Activity::kHolding, kTakesUpOrWaits, kGoesBack, kNotSoaking, kRetires, kKeepsSource, kRests},
     Row{Stage::kCommit, Activity::kPaused, kTakesUp, kGoesBack, kNotSoaking, kNotAsked, kNotAsked, kRests},

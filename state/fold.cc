@@ -201,6 +201,7 @@ void FoldDecision(ApplicationState& application, const Event& event) {
     FoldApproval(application, event);
   } else if (kind == "commit") {
     application.commit_requested = true;
+    if (application.activity == Activity::kNeedsOperator) Release(application);
   } else if (kind == "stop") {
     application.stop_requested = true;
   } else if (kind == "resume") {

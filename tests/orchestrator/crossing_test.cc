@@ -174,6 +174,25 @@ TEST(Crossing, ACommitAgainstACriterionNeedsAReason) {
   EXPECT_EQ(watched.state().phase, Phase::kCommitted);
 }
 
+// With a source of samples that is gone for good each resume came to the same hold, in which a commit was refused.
+TEST(Crossing, AHeldSoakCanBeCommittedWithAReason) {
+  Watched watched;
+  watched.plan().criteria[0].parameters["trip"] = {{"consecutive", 1}};
+  watched.plan().criteria[0].parameters["onTrip"] = "hold";
+  Decision commit = By("anna", "commit");
+  watched.then = [&](const Event& event, Engine& engine) {
+    if (event.kind == EventKind::kSample && watched.samples == 3) watched.Sicken();
+    if (event.kind != EventKind::kHold) return;
+    commit.reason.clear();
+    EXPECT_FALSE(engine.DecideFor(watched.run.run_id, commit));
+    commit.reason = "the page is gone for good";
+    EXPECT_TRUE(engine.DecideFor(watched.run.run_id, commit));
+  };
+  ASSERT_TRUE(watched.run.Run());
+  EXPECT_EQ(watched.Count(EventKind::kHold), 1);
+  EXPECT_EQ(watched.state().phase, Phase::kCommitted);
+}
+
 // A person who goes on after a hold gets a soak of fresh samples: what the commit was decided upon is no more.
 TEST(Crossing, AHeldCommitIsDecidedAnew) {
   ApplicationState state;
