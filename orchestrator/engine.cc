@@ -60,7 +60,7 @@ void Engine::Send(Application_& application, std::vector<Event> events) {
     Normalise(event);
     Take(application.run, event);
   }
-  ++application.appending;
+  ++application.sent;
   journal_.AppendAsync(std::move(events), [this, &application](Result<std::vector<Event>> answer) {
     boost::asio::post(loop_.io(), [this, &application, answer = std::move(answer)] { Acknowledge(application, answer); });
   });
@@ -87,13 +87,15 @@ Task<void> Engine::RecordAhead(Application_& application, std::vector<Event> eve
   return Append(application, std::move(events), 1);
 }
 
-// Returns when no more than `behind` appends are under way.
+// Returns when no more than `behind` of the appends up to now are under way. Others that come meanwhile, as samples do,
+// are not waited for.
 Task<void> Engine::CatchUp(Application_& application, int behind) {
-  while (application.appending > behind) co_await application.stored.Wait(kForEver);
+  const std::int64_t until = application.sent - behind;
+  while (application.acknowledged < until) co_await application.stored.Wait(kForEver);
 }
 
 void Engine::Acknowledge(Application_& application, const Result<std::vector<Event>>& answer) {
-  --application.appending;
+  ++application.acknowledged;
   application.stored.Notify();
   if (application.watch) application.watch->Wake();
   if (!answer) {

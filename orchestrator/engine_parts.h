@@ -55,7 +55,8 @@ struct Engine::Application_ {
   std::shared_ptr<Watch> watch;  // over its rollback criteria, while there is one
   bool driving = false;
   bool waiting = false;   // for its turn
-  int appending = 0;      // appends under way
+  std::int64_t sent = 0;          // appends handed to the journal
+  std::int64_t acknowledged = 0;  // of those; it answers in their order
   // Step calls that were given up and have not come back: no other call for this application meanwhile.
   std::shared_ptr<std::atomic<int>> abandoned = std::make_shared<std::atomic<int>>(0);
   std::set<int> started;  // steps whose attempt this engine began since the last resume: others are in doubt

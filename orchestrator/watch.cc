@@ -54,7 +54,7 @@ Task<void> Watch::Run(std::shared_ptr<Watch> self) {
   for (const auto& wake : watch.wakes_) wake->Notify();
   while (watch.sampling_ > 0) co_await watch.wake_.Wait(kForEver);
   if (leaves) watch.Leave();
-  while (watch.application_.appending > 0) co_await watch.wake_.Wait(kForEver);
+  while (watch.application_.acknowledged < watch.application_.sent) co_await watch.wake_.Wait(kForEver);
   watch.engine_.EndWatch(watch.application_);
 }
 

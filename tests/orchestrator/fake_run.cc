@@ -11,6 +11,7 @@
 
 #include "plugins/fake/world_json.h"
 #include "state/clock.h"
+#include "tests/orchestrator/late_journal.h"
 
 namespace vmferry {
 namespace {
@@ -268,7 +269,9 @@ Status FakeRun::WithEngine(const std::function<Status(Engine&)>& order) {
     made_systems.push_back(made);
     return made;
   };
-  Engine engine(loop, journal, clock ? *clock : system_clock, systems, options);
+  LateJournal late(loop.io(), journal, store_delay);
+  Journal& its_journal = store_delay ? static_cast<Journal&>(late) : journal;
+  Engine engine(loop, its_journal, clock ? *clock : system_clock, systems, options);
   Listener listener(engine, on_event);
   engine.AddWatcher(&listener);
   if (const Status ordered = order(engine); !ordered) return ordered;

@@ -54,6 +54,9 @@ class FakeRun {
   // What else lives on the engine's loop while it runs; made after the order, gone after the run.
   std::function<std::shared_ptr<void>(Loop&, Engine&)> beside;
 
+  // If set, appends are acknowledged only after so long, by real time.
+  std::function<std::chrono::microseconds()> store_delay;
+
   // Waiting costs nothing from now on; `clock` outlives this.
   void UseClock(const Clock& clock) {
     this->clock = &clock;

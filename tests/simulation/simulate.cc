@@ -115,6 +115,7 @@ class History {
     clock_.tick_ms = TickOf(example_);
     AddCriterion();
     DropChecks();
+    if (dice_.OneIn(8)) run_.store_delay = [this] { return std::chrono::microseconds(late_.Roll(100)); };
   }
 
   // What was wrong; empty if nothing was.
@@ -282,6 +283,7 @@ class History {
   }
 
   Dice dice_;
+  Dice late_{4711};  // how long appends take, which is in nobody's hands
   JumpingClock clock_;
   const Example example_;
   FakeRun run_;
