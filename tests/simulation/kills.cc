@@ -216,7 +216,8 @@ std::vector<std::string> Command(const fs::path& vmferry, const std::string& ord
   std::vector<std::string> words{vmferry.string(), order, order == "run" ? "customer-analytics-api.yaml" : run,
                                  "--site", "site.yaml"};
   if (order == "run" || order == "resume") words.push_back("--no-soak");
-  if (order == "rollback") words.insert(words.end(), {"--reason", "the test says so"});
+  // A commit needs one, too, while a criterion is not green.
+  if (order == "rollback" || order == "commit") words.insert(words.end(), {"--reason", "the test says so"});
   return words;
 }
 
