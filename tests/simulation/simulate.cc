@@ -115,7 +115,7 @@ class History {
     clock_.tick_ms = TickOf(example_);
     AddCriterion();
     DropChecks();
-    if (dice_.OneIn(8)) run_.store_delay = [this] { return std::chrono::microseconds(late_.Roll(100)); };
+    if (dice_.OneIn(64)) run_.store_delay = [this] { return std::chrono::microseconds(late_.Roll(100)); };
   }
 
   // What was wrong; empty if nothing was.
