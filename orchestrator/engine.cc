@@ -162,19 +162,20 @@ bool Engine::GoesOn(const Application_& application) const {
 Task<void> Engine::Drive(Application_& application) {
   if (!application.plan) co_await LoadPlan(application);
   BeginWatch(application);
+  // Something may be decided while this waits for the journal, and who decides leaves the rest to us: nothing waits
+  // between the last look at the state and the end.
+  bool caught_up = false;
   while (GoesOn(application)) {
     const Command command = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
-    if (command.kind != Command::Kind::kRest) {
+    const bool rests = command.kind == Command::Kind::kRest;
+    if (rests && caught_up) break;
+    if (rests)
+      co_await CatchUp(application, 0);
+    else
       co_await Carry(application, command);
-      continue;
-    }
-    // Something may be decided while this waits, and who decides leaves the rest to us.
-    co_await CatchUp(application, 0);
-    if (!GoesOn(application)) break;
-    const Command next = Decide(*application.plan, application.state(), clock_.Now().wall_ms);
-    if (next.kind == Command::Kind::kRest) break;
+    caught_up = rests;
   }
-  co_await CatchUp(application, 0);
+  if (!caught_up) co_await CatchUp(application, 0);
   if (application.plan && stopping_ && !journal_error_) co_await RecordStop(application);
   application.plan.reset();
   application.driving = false;

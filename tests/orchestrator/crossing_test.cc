@@ -38,19 +38,25 @@ TEST(Crossing, ADecisionWhileTheLastAppendIsStoredIsCarriedOut) {
   }
 }
 
-// The first sample behind a resume tripped while the driver waited for the watch's beginning to be stored: the run ended
-// "rolling back", with nobody at it.
+// A sample behind a resume tripped while the driver waited for the watch's beginning, or for an earlier sample, to be
+// stored: the run ended "rolling back", with nobody at it.
 TEST(Crossing, ATripWhileTheLastAppendIsStoredGoesBack) {
-  Watched watched;
-  watched.plan().rollback_window_minutes = 60;
-  watched.plan().criteria[0].parameters["trip"] = {{"consecutive", 1}};
-  watched.After(3, [](Engine& engine) { engine.RequestStop("enough seen"); });
-  ASSERT_TRUE(watched.run.Run());
-  watched.then = nullptr;
-  watched.Sicken();
-  watched.run.store_delay = [] { return std::chrono::milliseconds(20); };
-  ASSERT_TRUE(watched.run.Decide("resume", {}));
-  EXPECT_EQ(watched.state().phase, Phase::kRolledBack) << Name(watched.state().activity);
+  for (const int good : {0, 2, 5, 10, 20, 40}) {
+    Watched watched;
+    watched.plan().rollback_window_minutes = 60;
+    watched.plan().criteria[0].parameters["trip"] = {{"consecutive", 1}};
+    watched.After(3, [](Engine& engine) { engine.RequestStop("enough seen"); });
+    ASSERT_TRUE(watched.run.Run());
+    watched.then = nullptr;
+    std::atomic<int> left = good;
+    watched.run.fault = [&](const CallSpec& call, const Json&) {
+      if (call.name == "Probe" && --left == -1) watched.Sicken();
+      return Fault{};
+    };
+    watched.run.store_delay = [] { return std::chrono::milliseconds(5); };
+    ASSERT_TRUE(watched.run.Decide("resume", {}));
+    EXPECT_EQ(watched.state().phase, Phase::kRolledBack) << good << " good: " << Name(watched.state().activity);
+  }
 }
 
 // quiesce_application, which holds when it is asked to act; `during` comes before.
